@@ -1,0 +1,205 @@
+/** Every message of the session socket, both ways: JSON control as zod schemas. Binary audio is in `socket-frame.ts`. */
+import { z } from "zod";
+import { AntiphonError, ERROR_CODES } from "./antiphon-error.ts";
+import { ID_BYTES_MAX, INSTRUCTIONS_BYTES_MAX, TEXT_BYTES_MAX } from "./limits.ts";
+
+const utf8 = new TextEncoder();
+const textUpTo = (bytesMax: number) =>
+  z.string().refine((text) => utf8.encode(text).length <= bytesMax, {
+    error: `is longer than ${bytesMax} bytes of UTF-8`,
+    params: { tooLarge: true },
+  });
+const id = z.string().min(1).max(ID_BYTES_MAX);
+const count = z.int().min(0).max(0xffff_ffff);
+
+/** How a session is to run. All optional; defaults are the orchestrator's. */
+export const SessionOptionsSchema = z.object({
+  /** What the LLM is told to be. */
+  instructions: textUpTo(INSTRUCTIONS_BYTES_MAX).optional(),
+  /** Spoken at the start. None by default. */
+  greeting: textUpTo(TEXT_BYTES_MAX).optional(),
+  /** BCP 47, of the person's speech. */
+  language: z.string().max(35).optional(),
+  voice: z.string().max(ID_BYTES_MAX).optional(),
+  /** 1 is the voice's own pace. */
+  speed: z.number().min(0.5).max(2).optional(),
+  /** False: transcripts only, no replies. */
+  respond: z.boolean().optional(),
+  /** "auto": silence ends a turn. "manual": only `input_commit` does. */
+  endpointing: z.enum(["auto", "manual"]).optional(),
+  /** "reported": the client sends `playback`. "none": the orchestrator's paced clock stands for it. */
+  playback: z.enum(["reported", "none"]).optional(),
+  /**
+   * "realtime": a microphone; when frames stop coming, time goes on as silence. "samples": a recording sent
+   * at any pace; only samples received move time, and `input_commit` ends it.
+   */
+  inputClock: z.enum(["realtime", "samples"]).optional(),
+});
+export type SessionOptions = z.infer<typeof SessionOptionsSchema>;
+
+/** What a client sends. */
+export const ClientMessageSchema = z.discriminatedUnion("type", [
+  /** First message of a socket (or `resume` after it). */
+  z.object({ type: z.literal("session_start"), options: SessionOptionsSchema.optional() }),
+  /** Goes on with a reply that was playing when the last socket was lost. */
+  z.object({ type: z.literal("resume"), replyId: id.nullable(), positionSamples: count }),
+  /** The person's turn, typed. Interrupts a reply. */
+  z.object({ type: z.literal("text"), text: textUpTo(TEXT_BYTES_MAX) }),
+  /** Speak this, no LLM. Interrupts a reply. */
+  z.object({ type: z.literal("say"), text: textUpTo(TEXT_BYTES_MAX) }),
+  /** Stop speaking now. */
+  z.object({ type: z.literal("interrupt") }),
+  /** The person is done: ends the turn (push-to-talk, recordings). */
+  z.object({ type: z.literal("input_commit") }),
+  z.object({ type: z.literal("mute") }),
+  z.object({ type: z.literal("unmute") }),
+  /** Every 100 ms while audio is buffered, and once when the buffer runs empty or is cleared. */
+  z.object({
+    type: z.literal("playback"),
+    epoch: count,
+    /** Null: nothing of this epoch has been received. */
+    replyId: id.nullable(),
+    /** Samples of the reply that were played. */
+    positionSamples: count,
+    /** Nothing is buffered. */
+    empty: z.boolean(),
+  }),
+  z.object({ type: z.literal("session_end") }),
+]);
+export type ClientMessage = z.infer<typeof ClientMessageSchema>;
+
+const captionWord = z.object({
+  text: z.string(),
+  /** Of the reply. */
+  startSample: count,
+  endSample: count,
+  /** False: estimated. */
+  measured: z.boolean(),
+});
+
+/** States as a client sees them. */
+export const SESSION_STATES = ["idle", "listening", "speaking", "barged-in", "terminated"] as const;
+export type SessionStateName = (typeof SESSION_STATES)[number];
+
+/** What the server sends. */
+export const ServerMessageSchema = z.discriminatedUnion("type", [
+  z.object({
+    type: z.literal("ready"),
+    protocol: z.int(),
+    sessionId: z.string(),
+    leaseEpoch: count,
+    voice: z.string(),
+    /** Languages the recogniser understands, BCP 47. */
+    inputLanguages: z.array(z.string()),
+    /** Who answers: a language model by name, or the built-in responder. */
+    responder: z.object({
+      kind: z.enum(["llm", "built-in", "none"]),
+      model: z.string().optional(),
+    }),
+    /** A hint for the person, shown once. */
+    notice: z.string().optional(),
+  }),
+  /** Stop playing at once, keep what is buffered. Held while pauseSeq > resumeSeq. */
+  z.object({ type: z.literal("hold"), replyId: z.string(), pauseSeq: count }),
+  z.object({ type: z.literal("release"), replyId: z.string(), resumeSeq: count }),
+  /** Drop all audio older than this epoch, then answer with an empty `playback` of it. */
+  z.object({ type: z.literal("clear"), epoch: count }),
+  /** Microphone samples taken so far, and how many of the client's were dropped for want of time. */
+  z.object({ type: z.literal("input_ack"), samples: count, droppedSamples: count }),
+  /** Answers each `input_commit`, after the turn's final transcript (which may be empty). */
+  z.object({ type: z.literal("input_committed"), turn: count, text: z.string() }),
+  z.object({
+    type: z.literal("state"),
+    state: z.enum(SESSION_STATES),
+    /** Listening, with an answer under way. */
+    thinking: z.boolean(),
+    /** Speaking, and paused. */
+    held: z.boolean(),
+    /** The person is speaking. */
+    userSpeaking: z.boolean(),
+  }),
+  /** What the person said: the whole turn so far. */
+  z.object({
+    type: z.literal("transcript"),
+    turn: count,
+    final: z.boolean(),
+    text: z.string(),
+  }),
+  /**
+   * What the machine says. While `done` is false: the text so far, as it is written. At the end: the words that were
+   * played, and whether it was cut short.
+   */
+  z.object({
+    type: z.literal("reply"),
+    replyId: z.string(),
+    epoch: count,
+    turn: count,
+    text: z.string(),
+    done: z.boolean(),
+    interrupted: z.boolean(),
+  }),
+  /** When the words of one utterance sound. */
+  z.object({
+    type: z.literal("caption"),
+    replyId: z.string(),
+    epoch: count,
+    utterance: count,
+    words: z.array(captionWord),
+  }),
+  /** Latency of one turn, in ms, each stage where it was measured. */
+  z.object({
+    type: z.literal("metrics"),
+    turn: count,
+    replyId: z.string(),
+    /** The person's last speech → first audio frame sent. Absent for typed turns. */
+    endOfSpeechToFirstAudioMs: z.number().optional(),
+    /** The person's last speech → the turn was declared over. */
+    endpointingMs: z.number().optional(),
+    /** Turn over → last final transcript. 0 where it was there before. */
+    transcriptionMs: z.number().optional(),
+    /** Request to the LLM → first token. */
+    llmFirstTokenMs: z.number().optional(),
+    /** First text to the synthesiser → first audio frame. */
+    firstAudioLatencyMs: z.number().optional(),
+  }),
+  z.object({
+    type: z.literal("error"),
+    code: z.enum(ERROR_CODES),
+    message: z.string(),
+    retryable: z.boolean(),
+    retryAfterMs: z.number().optional(),
+  }),
+  /** The way to the orchestrator broke (`lost`) and was mended (`restored`); sent by the edge's relay. */
+  z.object({ type: z.literal("upstream"), status: z.enum(["lost", "restored"]) }),
+]);
+export type ServerMessage = z.infer<typeof ServerMessageSchema>;
+export type ServerMessageOf<T extends ServerMessage["type"]> = Extract<ServerMessage, { type: T }>;
+export type ClientMessageOf<T extends ClientMessage["type"]> = Extract<ClientMessage, { type: T }>;
+
+/** Throws `invalid_argument` naming the field, or `too_large` for a text over its limit. */
+export function parseClientMessage(json: string): ClientMessage {
+  return parseMessage(ClientMessageSchema, json);
+}
+
+/** Throws `invalid_argument` naming the field. */
+export function parseServerMessage(json: string): ServerMessage {
+  return parseMessage(ServerMessageSchema, json);
+}
+
+function parseMessage<T>(schema: z.ZodType<T>, json: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (cause) {
+    throw new AntiphonError("invalid_argument", "The message is not JSON.", { cause });
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const where = issue === undefined || issue.path.length === 0 ? "message" : issue.path.join(".");
+  const tooLarge = issue?.code === "custom" && issue.params?.["tooLarge"] === true;
+  throw new AntiphonError(
+    tooLarge ? "too_large" : "invalid_argument",
+    `${where}: ${issue?.message ?? "not understood"}`,
+  );
+}
