@@ -1,0 +1,24 @@
+/** The supervisor's side of one inference child: the interface that services use. Implemented in `inference-child-process.ts`. */
+import type {
+  RecognitionRequest,
+  RecognitionResult,
+  SpeechOutput,
+  SpeechRequest,
+} from "../adapters/adapter.ts";
+
+/**
+ * One model in a process of its own. A hung or dead child is killed and respawned without anybody else noticing; its jobs fail
+ * with a retryable AntiphonError. Unloading ends the process: the memory is really free.
+ */
+export interface InferenceProcess {
+  /**
+   * Pulls a speech job's output: the child computes at most a few messages (≤ 100 ms of samples each) ahead of the reader.
+   * Aborting `signal` or leaving the loop ends the job in the child.
+   */
+  synthesize(request: SpeechRequest, signal: AbortSignal): AsyncIterable<SpeechOutput>;
+  /** `priority`: finals go before partials; an aborted job that has not begun never runs. */
+  transcribe(
+    request: RecognitionRequest,
+    options: { priority: "final" | "partial"; signal: AbortSignal },
+  ): Promise<RecognitionResult>;
+}
