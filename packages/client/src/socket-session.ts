@@ -1,0 +1,355 @@
+/** The client's end of the session socket: a conversation as typed events and methods. Owns the socket; sound is the player's, the network's ups and downs after the end are the caller's. */
+import {
+  AntiphonError,
+  CLOSE_NORMAL,
+  type ClientMessage,
+  codeOfClose,
+  decodeVoiceFrame,
+  ERROR_MAP,
+  parseServerMessage,
+  type ServerMessage,
+  type ServerMessageOf,
+  type SessionOptions,
+  SOCKET_SUBPROTOCOL,
+  TICKET_SUBPROTOCOL_PREFIX,
+  type VoiceFrame,
+} from "@antiphon/protocol";
+import { type Clock, systemClock, type Timer } from "@antiphon/runtime";
+import { MicrophoneUplink, type MicrophoneUplinkStats } from "./microphone-uplink.ts";
+import { PlaybackReporter } from "./playback-reporter.ts";
+import type { PlaybackReport } from "./playout.ts";
+import type { Socket, SocketConstructor } from "./socket.ts";
+import { TypedEmitter } from "./typed-emitter.ts";
+
+/**
+ * One socket of a session, from `connect` to `closed` (emitted once). Add listeners before `connect`: the first messages may come
+ * in one piece with `ready`. To go on after a loss, take a new ticket and a new SocketSession, with `resume`.
+ */
+export class SocketSession extends TypedEmitter<SocketSessionEvents> {
+  readonly #clock: Clock;
+  readonly #player: ReplyPlayer | undefined;
+  readonly #construct: SocketConstructor;
+  readonly #uplink: MicrophoneUplink;
+  readonly #reporter: PlaybackReporter | undefined;
+  #socket: Socket | undefined;
+  #phase: "new" | "connecting" | "open" | "closed" = "new";
+  #options: SessionOptions = {};
+  #ready: ServerMessageOf<"ready"> | undefined;
+  #lastError: AntiphonError | undefined;
+  #timer: Timer | undefined;
+  #settleConnect: ((end: SessionEnd) => void) | undefined;
+
+  constructor(options: SocketSessionOptions = {}) {
+    super();
+    this.#clock = options.clock ?? systemClock;
+    this.#player = options.player;
+    this.#construct =
+      options.webSocket ?? (globalThis as unknown as { WebSocket: SocketConstructor }).WebSocket;
+    this.#uplink = new MicrophoneUplink({
+      clock: this.#clock,
+      mode: options.input ?? "live",
+      send: (message) => this.#socket?.send(message as Uint8Array<ArrayBuffer>),
+      bufferedBytes: () => this.#socket?.bufferedAmount ?? 0,
+    });
+    const player = options.player;
+    if (player !== undefined) {
+      this.#reporter = new PlaybackReporter({
+        clock: this.#clock,
+        report: () => player.report(),
+        send: (message) => this.#sendIfOpen(message),
+      });
+    }
+  }
+
+  /** Resolves when the server is `ready`. Rejects with the server's error, or after the deadline; `closed` is emitted then too. */
+  connect(target: ConnectTarget): Promise<ServerMessageOf<"ready">> {
+    if (this.#phase !== "new") {
+      throw new AntiphonError("failed_precondition", "A SocketSession connects once.");
+    }
+    this.#phase = "connecting";
+    this.#options = {
+      ...target.options,
+      ...(this.#player === undefined ? { playback: "none" as const } : {}),
+    };
+    const socket = new this.#construct(target.streamUrl, [
+      SOCKET_SUBPROTOCOL,
+      TICKET_SUBPROTOCOL_PREFIX + target.ticket,
+    ]);
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => this.#onOpen(target.resume);
+    socket.onmessage = (event: { data: unknown }) => this.#onMessage(event.data);
+    socket.onclose = (event: { code: number }) => this.#onClose(event.code);
+    // Says nothing that the close after it does not say.
+    socket.onerror = () => {};
+    const deadlineMs = target.deadlineMs ?? CONNECT_DEADLINE_MS;
+    this.#timer = this.#clock.setTimer(deadlineMs, () =>
+      this.#fail(
+        new AntiphonError(
+          "deadline_exceeded",
+          `The server was not ready within ${deadlineMs / 1000} s.`,
+        ),
+      ),
+    );
+    return new Promise((resolve, reject) => {
+      this.#settleConnect = (end) => {
+        this.#settleConnect = undefined;
+        this.#timer?.cancel();
+        if (this.#ready !== undefined) resolve(this.#ready);
+        else reject(end.error ?? new AntiphonError("unavailable", "The session ended at once."));
+      };
+    });
+  }
+
+  /** One frame of 20 ms: 960 samples at 48 kHz, mono. Live: a frame that is too much drops the oldest (see `microphoneStats`). */
+  sendMicrophone(pcm: Uint8Array | Int16Array): void {
+    if (this.#phase === "open") this.#uplink.push(pcm);
+  }
+
+  /** With `input: "file"`: await before each `sendMicrophone`. */
+  readyToSend(): Promise<void> {
+    return this.#uplink.readyToSend();
+  }
+
+  microphoneStats(): MicrophoneUplinkStats {
+    return this.#uplink.stats();
+  }
+
+  /** The person's turn, typed. */
+  text(text: string): void {
+    this.#send({ type: "text", text });
+  }
+
+  /** Speak this. */
+  say(text: string): void {
+    this.#send({ type: "say", text });
+  }
+
+  interrupt(): void {
+    this.#send({ type: "interrupt" });
+  }
+
+  /** The person is done; answered by `input_committed`. */
+  inputCommit(): void {
+    this.#send({ type: "input_commit" });
+  }
+
+  mute(): void {
+    this.#send({ type: "mute" });
+  }
+
+  unmute(): void {
+    this.#send({ type: "unmute" });
+  }
+
+  /** Reports playback at once; a player that ran empty calls this. */
+  reportPlayback(): void {
+    if (this.#phase === "open") this.#reporter?.reportNow();
+  }
+
+  /** Hangs up. Resolves when the socket is closed, by the server or after two seconds by us. */
+  end(): Promise<void> {
+    if (this.#phase === "closed" || this.#phase === "new") return Promise.resolve();
+    return new Promise((resolve) => {
+      this.on("closed", () => resolve());
+      this.#sendIfOpen({ type: "session_end" });
+      this.#timer?.cancel();
+      this.#timer = this.#clock.setTimer(END_DEADLINE_MS, () => this.#close(CLOSE_NORMAL, {}));
+    });
+  }
+
+  #onOpen(resume: ResumePoint | undefined): void {
+    if (this.#phase !== "connecting") return;
+    this.#phase = "open";
+    this.#start(resume);
+  }
+
+  #start(resume: ResumePoint | undefined): void {
+    this.#send({ type: "session_start", options: this.#options });
+    if (resume !== undefined) this.#send({ type: "resume", ...resume });
+  }
+
+  #onMessage(data: unknown): void {
+    if (this.#phase !== "open") return;
+    try {
+      if (typeof data === "string") this.#onControl(parseServerMessage(data));
+      else this.#onVoice(decodeVoiceFrame(new Uint8Array(data as ArrayBuffer)));
+    } catch (reason) {
+      if (!(reason instanceof AntiphonError)) throw reason;
+      this.#fail(reason);
+    }
+  }
+
+  #onVoice(frame: VoiceFrame): void {
+    this.#player?.accept(frame);
+    this.#reporter?.frameArrived();
+    this.emit("voice", frame);
+  }
+
+  #onControl(message: ServerMessage): void {
+    switch (message.type) {
+      case "ready":
+        this.#ready = message;
+        this.#player?.lease(message.leaseEpoch);
+        this.#settleConnect?.({});
+        break;
+      case "reply":
+        this.#player?.begin(message);
+        break;
+      case "hold":
+        this.#player?.hold(message.replyId, message.pauseSeq);
+        break;
+      case "release":
+        this.#player?.release(message.replyId, message.resumeSeq);
+        break;
+      case "clear":
+        this.#clear(message.epoch);
+        break;
+      case "input_ack":
+        this.#uplink.acknowledge(message.samples, message.droppedSamples);
+        break;
+      case "upstream":
+        this.#onUpstream(message.status);
+        break;
+      case "error":
+        this.#lastError = errorOf(message);
+        this.emit("error", this.#lastError);
+        return;
+      default:
+        break;
+    }
+    this.emit(message.type, message as never);
+  }
+
+  #clear(epoch: number): void {
+    if (this.#player === undefined) return;
+    const before = this.#player.report();
+    this.#player.clear(epoch);
+    this.#reporter?.cleared(epoch, before);
+  }
+
+  /** Behind a mended way is a new socket for the orchestrator, and maybe another orchestrator: it is told what the first was told. */
+  #onUpstream(status: "lost" | "restored"): void {
+    if (status === "lost") {
+      this.#uplink.suspend();
+      return;
+    }
+    const report = this.#player?.report();
+    this.#start(
+      report === undefined
+        ? undefined
+        : { replyId: report.replyId, positionSamples: report.positionSamples },
+    );
+    this.#uplink.resume();
+  }
+
+  #send(message: ClientMessage): void {
+    if (this.#phase !== "open") {
+      throw new AntiphonError("failed_precondition", "The session is not connected.");
+    }
+    this.#socket?.send(JSON.stringify(message));
+  }
+
+  #sendIfOpen(message: ClientMessage): void {
+    if (this.#phase === "open") this.#socket?.send(JSON.stringify(message));
+  }
+
+  #fail(error: AntiphonError): void {
+    this.#close(ERROR_MAP[error.code].close, { error });
+  }
+
+  /** Ends on our side: what the socket still has to say is not waited for. */
+  #close(code: number, end: SessionEnd): void {
+    this.#finish(end);
+    this.#socket?.close(code, end.error?.code ?? "");
+  }
+
+  #onClose(code: number): void {
+    const named = codeOfClose(code);
+    if (named === undefined) this.#finish({});
+    else if (this.#lastError?.code === named) this.#finish({ error: this.#lastError });
+    else {
+      const message = this.#ready === undefined ? UNREACHED_MESSAGE : LOST_MESSAGE;
+      this.#finish({ error: new AntiphonError(named, message, { details: { closeCode: code } }) });
+    }
+  }
+
+  #finish(end: SessionEnd): void {
+    if (this.#phase === "closed") return;
+    this.#phase = "closed";
+    this.#timer?.cancel();
+    this.#reporter?.stop();
+    this.#uplink.end(end.error ?? new AntiphonError("unavailable", "The session is over."));
+    this.#settleConnect?.(end);
+    this.emit("closed", end);
+  }
+}
+
+export interface SocketSessionOptions {
+  clock?: Clock;
+  /** Default: the global one of browsers and Node. */
+  webSocket?: SocketConstructor;
+  /** Without one the session declares `playback: "none"`; frames come as `voice` events in both cases. */
+  player?: ReplyPlayer;
+  /** Default: live. */
+  input?: "live" | "file";
+}
+
+export interface ConnectTarget {
+  streamUrl: string;
+  /** Single use, seconds old. */
+  ticket: string;
+  options?: SessionOptions;
+  /** Where the listener was when the last socket was lost. */
+  resume?: ResumePoint;
+  /** Until `ready`. */
+  deadlineMs?: number;
+}
+
+export interface ResumePoint {
+  replyId: string | null;
+  positionSamples: number;
+}
+
+/** Plays replies; `Playout` is one, and the page's player stands for the one in its worklet. */
+export interface ReplyPlayer {
+  lease(leaseEpoch: number): void;
+  begin(reply: { replyId: string; epoch: number }): void;
+  /** The frame's `pcm` is the callee's to keep. */
+  accept(frame: VoiceFrame): void;
+  hold(replyId: string, pauseSeq: number): void;
+  release(replyId: string, resumeSeq: number): void;
+  clear(epoch: number): void;
+  /** Not `empty` from `accept` until that frame was played, even where the answer comes from another thread. */
+  report(): PlaybackReport;
+}
+
+/** Without an error: a normal end. */
+export interface SessionEnd {
+  error?: AntiphonError;
+}
+
+export type SocketSessionEvents = {
+  [T in Exclude<ServerMessage["type"], "error">]: ServerMessageOf<T>;
+} & {
+  /** An `error` message; the session may go on. */
+  error: AntiphonError;
+  voice: VoiceFrame;
+  closed: SessionEnd;
+};
+
+function errorOf(message: ServerMessageOf<"error">): AntiphonError {
+  return new AntiphonError(message.code, message.message, {
+    retryable: message.retryable,
+    ...(message.retryAfterMs === undefined
+      ? {}
+      : { details: { retryAfterMs: message.retryAfterMs } }),
+  });
+}
+
+const UNREACHED_MESSAGE = "The session's socket could not be opened.";
+const LOST_MESSAGE = "The connection to the server was lost.";
+/** A cold start loads a model's voice before it is ready; more than this is no conversation. */
+const CONNECT_DEADLINE_MS = 15_000;
+/** A server that hears `session_end` closes within a round trip. */
+const END_DEADLINE_MS = 2_000;
