@@ -1,0 +1,198 @@
+/** One answer of the machine: text as it is written, speech as it is made, audio as it is paced. Owns this pipeline; does not know why it was asked for or stopped. */
+import { AntiphonError, FRAME_SAMPLES } from "@antiphon/protocol";
+import { BoundedQueue, type Clock } from "@antiphon/runtime";
+import type { FrameRing } from "./frame-ring.ts";
+import { Pacer } from "./pacer.ts";
+import type {
+  AnswerRequest,
+  LanguageModel,
+  OutgoingVoiceFrame,
+  SpeechEvent,
+  SynthesisStream,
+  TimedWord,
+} from "./ports.ts";
+import { SentenceChunker } from "./sentence-chunker.ts";
+import type { ReplyRequest } from "./session-event.ts";
+import { SpokenText } from "./spoken-text.ts";
+import type { TurnMetrics } from "./turn-metrics.ts";
+
+export interface ReplyOptions {
+  epoch: number;
+  replyId: string;
+  /** Turn that it answers, for messages. */
+  turn: number;
+  request: ReplyRequest;
+  answer: AnswerRequest;
+  llm: LanguageModel;
+  synthesis: Promise<SynthesisStream>;
+  ring: FrameRing;
+  clock: Clock;
+  metrics: TurnMetrics;
+  /** The client reports what it has played. */
+  reported: boolean;
+  send(frame: OutgoingVoiceFrame): void;
+  /** The text so far, each time it grows. */
+  onText(text: string): void;
+  /** Positions are the reply's. */
+  onWords(utterance: number, words: TimedWord[]): void;
+  onFirstFrame(): void;
+  onUtterance(utterance: number): void;
+  onError(error: AntiphonError): void;
+  /** Played to its last sample, or failed and what there was has been played. Not called after `stop`. */
+  onEnded(): void;
+  onReaderLost(): void;
+}
+
+/** From the request to the last sample played. `start` once; after `stop` no callback comes any more. */
+export class Reply {
+  readonly spoken = new SpokenText();
+  readonly pacer: Pacer;
+  readonly #options: ReplyOptions;
+  readonly #abort = new AbortController();
+  readonly #texts = new BoundedQueue<{ utterance: number; text: string }>({
+    max: UTTERANCES_MAX,
+    overflow: "reject",
+  });
+  #queuedSamples = 0;
+  #utterance = -1;
+
+  constructor(options: ReplyOptions) {
+    this.#options = options;
+    this.pacer = new Pacer({
+      epoch: options.epoch,
+      ring: options.ring,
+      reported: options.reported,
+      send: (frame) => this.#send(frame),
+      onFirstFrame: () => {
+        options.metrics.stamp("first-frame-released", options.clock.nowMs());
+        options.onFirstFrame();
+      },
+      onPlayed: options.onEnded,
+      onReaderLost: options.onReaderLost,
+    });
+  }
+
+  get epoch(): number {
+    return this.#options.epoch;
+  }
+
+  get replyId(): string {
+    return this.#options.replyId;
+  }
+
+  get turn(): number {
+    return this.#options.turn;
+  }
+
+  get metrics(): TurnMetrics {
+    return this.#options.metrics;
+  }
+
+  start(): void {
+    void this.#write();
+    void this.#speak();
+  }
+
+  /** STOP: ends writing, synthesis and pacing at once. */
+  stop(): void {
+    this.#abort.abort();
+    this.pacer.stop(this.#options.clock.nowMs());
+    this.#texts.close();
+  }
+
+  #send(frame: OutgoingVoiceFrame): void {
+    this.#options.send(frame);
+    if (frame.utterance === this.#utterance) return;
+    this.#utterance = frame.utterance;
+    this.#options.onUtterance(frame.utterance);
+  }
+
+  /** Tokens → utterances, as fast as they come: a model is not held open for as long as its answer is spoken. */
+  async #write(): Promise<void> {
+    const { metrics, clock, llm, answer, request } = this.#options;
+    const signal = this.#abort.signal;
+    try {
+      if (request.kind === "answer") metrics.stamp("llm-requested", clock.nowMs());
+      const tokens = request.kind === "say" ? [request.text] : llm.answer(answer, signal);
+      const onToken = () => {
+        if (request.kind === "answer") metrics.stamp("llm-first-token", clock.nowMs());
+      };
+      for await (const text of utterancesOf(tokens, onToken)) {
+        if (signal.aborted) return;
+        const utterance = this.spoken.add(text);
+        if (this.#texts.push({ utterance, text }) === "rejected") break;
+        this.#options.onText(this.spoken.written);
+      }
+    } catch (reason) {
+      if (!signal.aborted) this.#options.onError(AntiphonError.from(reason));
+    } finally {
+      this.#texts.close();
+    }
+  }
+
+  /** Utterances → frames, one ahead, so that the next is being computed while this one is taken. */
+  async #speak(): Promise<void> {
+    const signal = this.#abort.signal;
+    try {
+      const texts = this.#texts[Symbol.asyncIterator]();
+      const next = async () => {
+        const result = await texts.next();
+        if (result.done) return undefined;
+        const { utterance, text } = result.value;
+        const utteranceId = `${this.#options.replyId}.${utterance}`;
+        const synthesis = await this.#options.synthesis;
+        if (signal.aborted) return undefined;
+        this.#options.metrics.stamp("synthesis-requested", this.#options.clock.nowMs());
+        return { utterance, events: synthesis.speak({ utteranceId, text }, signal) };
+      };
+      let current = await next();
+      while (current !== undefined && !signal.aborted) {
+        const following = next();
+        // Awaited below; a failure of this utterance must not leave that one's unhandled.
+        following.catch(() => {});
+        await this.#take(current.utterance, current.events, signal);
+        current = await following;
+      }
+    } catch (reason) {
+      if (!signal.aborted) this.#options.onError(AntiphonError.from(reason));
+    } finally {
+      this.pacer.endSource();
+    }
+  }
+
+  async #take(
+    utterance: number,
+    events: AsyncIterable<SpeechEvent>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.spoken.begin(utterance, this.#queuedSamples);
+    for await (const event of events) {
+      if (signal.aborted) return;
+      if (event.kind === "words") {
+        this.#options.onWords(utterance, this.spoken.addWords(utterance, event.words));
+      }
+      if (event.kind !== "audio") continue;
+      this.#options.metrics.stamp("first-audio", this.#options.clock.nowMs());
+      await this.#options.ring.room(signal);
+      if (signal.aborted) return;
+      this.#options.ring.push(utterance, event.pcm);
+      this.spoken.addAudio(utterance, FRAME_SAMPLES);
+      this.#queuedSamples += FRAME_SAMPLES;
+    }
+  }
+}
+
+async function* utterancesOf(
+  tokens: AsyncIterable<string> | Iterable<string>,
+  onToken: () => void,
+): AsyncIterable<string> {
+  const chunker = new SentenceChunker();
+  for await (const token of tokens) {
+    onToken();
+    yield* chunker.push(token);
+  }
+  yield* chunker.end();
+}
+
+/** An hour of speech: a model that writes on without end is cut off there. */
+const UTTERANCES_MAX = 512;
