@@ -1,0 +1,256 @@
+/** One segment on its way from audio to text: when it is decoded, and its one terminal. Knows no stream, no RPC and no model. */
+import { createResampler, decodePcmInto, SPEECH_SAMPLE_RATE_HZ, toFloat32 } from "@antiphon/audio";
+import { AntiphonError, FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ } from "@antiphon/protocol";
+import { type Clock, deadline, untilAborted } from "@antiphon/runtime";
+import type { RecognitionResult } from "./adapters/adapter.ts";
+import type { InferenceProcess } from "./inference/inference-process.ts";
+import { languageMatches } from "./recognition-language.ts";
+
+/** A recogniser on loan: its model stays loaded until `release`. */
+export interface Recogniser {
+  process: InferenceProcess;
+  /** BCP 47. */
+  languages: readonly string[];
+  release(): void;
+}
+
+export interface SegmentOptions {
+  clock: Clock;
+  acquire: () => Promise<Recogniser>;
+  /** BCP 47; "" lets the model decide. */
+  language: string;
+  partials: boolean;
+  /** Only when the text changed. */
+  onPartial: (text: string, audioMs: number) => void;
+  /** Exactly once; nothing follows. */
+  onTerminal: (terminal: SegmentTerminal) => void;
+}
+
+export type SegmentTerminal =
+  | { kind: "final"; text: string; language: string; audioMs: number; computeMs: number }
+  | { kind: "cancelled" }
+  | { kind: "error"; error: AntiphonError };
+
+/**
+ * Audio is resampled as it arrives. While the segment grows it is decoded again and again, one pass at a time, each over
+ * all of it; at the end once more, unless a pass has covered every frame already.
+ */
+export class RecognitionSegment {
+  readonly #options: SegmentOptions;
+  readonly #resampler = createResampler({ fromHz: SAMPLE_RATE_HZ, toHz: SPEECH_SAMPLE_RATE_HZ });
+  readonly #frame = new Int16Array(FRAME_SAMPLES);
+  #samples = new Int16Array(SPEECH_SAMPLE_RATE_HZ * SECONDS_AT_FIRST);
+  #length = 0;
+  #frames = 0;
+  #recogniser: Recogniser | undefined;
+  readonly #acquiring = new AbortController();
+  #pass: Pass | undefined;
+  /** What the last pass reached, whatever became of it. */
+  #passedFrames = 0;
+  /** The last pass that came back. */
+  #covered: { frames: number; result: RecognitionResult; computeMs: number } | undefined;
+  #partialText = "";
+  #partialFailures = 0;
+  #ended = false;
+  #terminated = false;
+
+  constructor(options: SegmentOptions) {
+    this.#options = options;
+    void this.#acquire();
+  }
+
+  /** One frame of 1,920 bytes. */
+  push(pcm: Uint8Array): void {
+    if (this.#terminated || this.#ended) return;
+    if (pcm.byteLength !== this.#frame.byteLength) {
+      this.fail(
+        new AntiphonError(
+          "invalid_argument",
+          `A frame has ${this.#frame.byteLength} bytes, not ${pcm.byteLength}.`,
+        ),
+      );
+      return;
+    }
+    if (this.#frames === FRAMES_MAX) {
+      this.fail(new AntiphonError("too_large", "A segment holds at most 30 seconds."));
+      return;
+    }
+    decodePcmInto(pcm, this.#frame);
+    this.#append(this.#resampler.push(this.#frame));
+    this.#frames++;
+    this.#advance();
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  end(): void {
+    if (this.#terminated || this.#ended) return;
+    this.#ended = true;
+    this.#append(this.#resampler.flush());
+    this.#advance();
+  }
+
+  cancel(): void {
+    this.#terminate({ kind: "cancelled" });
+  }
+
+  fail(error: AntiphonError): void {
+    this.#terminate({ kind: "error", error });
+  }
+
+  async #acquire(): Promise<void> {
+    const { clock, language } = this.#options;
+    const limit = deadline(
+      clock,
+      ACQUIRE_MS_MAX,
+      () => tooLate("The recogniser did not load"),
+      this.#acquiring.signal,
+    );
+    const acquired = this.#options.acquire();
+    try {
+      const recogniser = await untilAborted(acquired, limit.signal);
+      this.#recogniser = recogniser;
+      if (!understands(recogniser, language)) {
+        throw new AntiphonError("unimplemented", "No recogniser here understands this language.", {
+          details: { language },
+        });
+      }
+      this.#advance();
+    } catch (reason) {
+      // One that comes after its deadline, or after the segment's end, is given back all the same.
+      if (this.#recogniser === undefined) acquired.then((late) => late.release()).catch(() => {});
+      this.fail(AntiphonError.from(reason));
+    } finally {
+      limit.dispose();
+    }
+  }
+
+  /** Starts the pass that is due, if any: called whenever something has changed. */
+  #advance(): void {
+    const recogniser = this.#recogniser;
+    if (this.#terminated || recogniser === undefined) return;
+    if (this.#ended) this.#advanceFinal(recogniser);
+    else if (this.#options.partials && this.#pass === undefined) this.#advancePartial(recogniser);
+  }
+
+  #advanceFinal(recogniser: Recogniser): void {
+    if (this.#frames === 0) {
+      const language = this.#options.language || (recogniser.languages[0] ?? "");
+      this.#finish({ text: "", language }, 0);
+    } else if (this.#covered?.frames === this.#frames) {
+      this.#finish(this.#covered.result, this.#covered.computeMs);
+    } else if (this.#pass?.frames !== this.#frames) {
+      // What an older pass would say is of no use any more; unstarted, it never runs.
+      this.#pass?.controller.abort();
+      void this.#run(recogniser, "final");
+    }
+  }
+
+  #advancePartial(recogniser: Recogniser): void {
+    if (this.#frames - this.#passedFrames < PARTIAL_EVERY_FRAMES) return;
+    if (this.#partialFailures >= PARTIAL_FAILURES_MAX) return;
+    void this.#run(recogniser, "partial");
+  }
+
+  async #run(recogniser: Recogniser, priority: "final" | "partial"): Promise<void> {
+    const { clock, language } = this.#options;
+    const pass: Pass = { frames: this.#frames, controller: new AbortController() };
+    this.#pass = pass;
+    this.#passedFrames = pass.frames;
+    const startedMs = clock.nowMs();
+    const limit = deadline(
+      clock,
+      PASS_MS_MAX,
+      () => tooLate("The recogniser did not answer"),
+      pass.controller.signal,
+    );
+    const samples = toFloat32(this.#samples.subarray(0, this.#length));
+    try {
+      const result = await untilAborted(
+        recogniser.process.transcribe({ samples, language }, { priority, signal: limit.signal }),
+        limit.signal,
+      );
+      if (this.#pass !== pass) return;
+      this.#covered = { frames: pass.frames, result, computeMs: clock.nowMs() - startedMs };
+      this.#pass = undefined;
+      if (!this.#ended) this.#showPartial(result.text, pass.frames);
+    } catch (reason) {
+      if (this.#pass !== pass) return;
+      this.#pass = undefined;
+      // A lost partial costs a partial: the final tries again.
+      if (priority === "partial") this.#partialFailures++;
+      else this.fail(AntiphonError.from(reason));
+    } finally {
+      limit.dispose();
+    }
+    this.#advance();
+  }
+
+  #showPartial(text: string, frames: number): void {
+    if (text === this.#partialText) return;
+    this.#partialText = text;
+    this.#options.onPartial(text, frames * FRAME_MS);
+  }
+
+  #finish(result: RecognitionResult, computeMs: number): void {
+    this.#terminate({
+      kind: "final",
+      text: result.text,
+      language: result.language,
+      audioMs: this.#frames * FRAME_MS,
+      computeMs: Math.round(computeMs),
+    });
+  }
+
+  #terminate(terminal: SegmentTerminal): void {
+    if (this.#terminated) return;
+    this.#terminated = true;
+    this.#acquiring.abort();
+    const pass = this.#pass;
+    this.#pass = undefined;
+    pass?.controller.abort();
+    this.#recogniser?.release();
+    this.#samples = new Int16Array(0);
+    this.#options.onTerminal(terminal);
+  }
+
+  #append(samples: Int16Array): void {
+    if (this.#length + samples.length > this.#samples.length) {
+      const larger = new Int16Array(this.#samples.length * 2);
+      larger.set(this.#samples.subarray(0, this.#length));
+      this.#samples = larger;
+    }
+    this.#samples.set(samples, this.#length);
+    this.#length += samples.length;
+  }
+}
+
+/** One decoding of everything that had arrived. */
+interface Pass {
+  frames: number;
+  controller: AbortController;
+}
+
+function understands(recogniser: Recogniser, language: string): boolean {
+  return (
+    language === "" || recogniser.languages.some((offered) => languageMatches(language, offered))
+  );
+}
+
+function tooLate(what: string): AntiphonError {
+  return new AntiphonError("deadline_exceeded", `${what} in time.`);
+}
+
+/** Recognisers are trained on no more; the caller cuts sooner. */
+const FRAMES_MAX = 30_000 / FRAME_MS;
+/** 460 ms: about a word. Oftener would spend the core on words that are still being said. */
+const PARTIAL_EVERY_FRAMES = 23;
+const PARTIAL_FAILURES_MAX = 3;
+/** Most segments are shorter; a longer one doubles this three times at most. */
+const SECONDS_AT_FIRST = 4;
+/** A model that is not resident is read from disk and warmed up: seconds. A download is not waited for. */
+const ACQUIRE_MS_MAX = 30_000;
+/** 30 s of speech take 1.5 s on one core; with a queue of others before it, still less than this. */
+const PASS_MS_MAX = 15_000;
