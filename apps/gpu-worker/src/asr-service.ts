@@ -33,9 +33,13 @@ export function createAsrService(deps: AsrServiceDeps): ServiceImpl<typeof AsrSe
   return {
     async *transcribe(requests, context) {
       const stream = new RecognitionStream(deps);
-      // Reading need not end with the call, and a generator that waits for an answer notices nothing.
-      context.signal.addEventListener("abort", () => stream.cancelAll(), { once: true });
       const stopProgress = progress.start(() => stream.sayProgress());
+      const release = () => {
+        stopProgress();
+        stream.cancelAll();
+      };
+      // A caller that went away need not end the reading, nor ask for the answer at which this generator stands.
+      context.signal.addEventListener("abort", release, { once: true });
       const reading = stream.read(requests);
       // Awaited below; when the caller leaves first, its end concerns nobody.
       reading.catch(() => {});
@@ -49,8 +53,7 @@ export function createAsrService(deps: AsrServiceDeps): ServiceImpl<typeof AsrSe
         if (error.code === "internal") deps.log.error({ err: reason }, "transcription failed");
         throw toConnectError(error);
       } finally {
-        stopProgress();
-        stream.cancelAll();
+        release();
       }
     },
   };
