@@ -2,17 +2,13 @@
 import {
   AntiphonError,
   type ClientMessage,
-  type ClientMessageOf,
-  FRAME_MS,
-  INPUT_ACK_INTERVAL_MS,
-  LOOK_AHEAD_MS,
   PROTOCOL_VERSION,
-  SAMPLE_RATE_HZ,
   type SessionOptions,
 } from "@antiphon/protocol";
 import type { Clock, Timer } from "@antiphon/runtime";
 import { Conversation, type ConversationEntry } from "./conversation.ts";
-import { FrameRing } from "./frame-ring.ts";
+import { CurrentReply, type SettledReply } from "./current-reply.ts";
+import { MicrophoneInput } from "./microphone-input.ts";
 import type {
   LanguageModel,
   RecordStore,
@@ -67,23 +63,20 @@ export class Session {
   readonly #transport: Transport;
   readonly #onEnded: () => void;
   readonly #conversation: Conversation;
-  readonly #ring = new FrameRing(LOOK_AHEAD_MS / FRAME_MS);
   readonly #lifetime = new AbortController();
   #state: SessionState = INITIAL_STATE;
   #options: SessionOptions = {};
   #userTurn: UserTurn | undefined;
   #synthesis: Promise<SynthesisStream> | undefined;
   #voice = "";
-  #reply: Reply | undefined;
-  /** Stopped, and not yet settled: late playback reports still say what was heard of it. */
-  #stopped: Reply | undefined;
+  #input: MicrophoneInput | undefined;
+  readonly #replies: CurrentReply;
   #bargeInTimer: Timer | undefined;
   /** The turn whose answer is being made. */
   #answering: FinishedTurn | undefined;
   #turnNumber: number;
-  #repliesStarted = 0;
-  #lastSeq = -1;
-  #acknowledged = { samples: 0, atMs: 0 };
+  /** The person's newest words have neither been answered nor overtaken. */
+  #owesAnswer = false;
   #lastHeardFromMs: number;
   readonly #report: SessionReport;
 
@@ -104,6 +97,7 @@ export class Session {
     });
     this.#onEnded = ends.onEnded;
     this.#conversation = new Conversation(identity.history);
+    this.#replies = new CurrentReply(deps.clock);
     this.#turnNumber = identity.turnNumber;
     this.#lastHeardFromMs = deps.clock.nowMs();
   }
@@ -142,6 +136,7 @@ export class Session {
         });
         return;
       case "interrupt":
+        this.#owesAnswer = false;
         this.#dispatch({ kind: "interrupt-requested" });
         return;
       case "input_commit":
@@ -152,7 +147,8 @@ export class Session {
         this.#userTurn?.mute(message.type === "mute");
         return;
       case "playback":
-        this.#playback(message);
+        this.#replies.playback(message);
+        if (message.empty) this.#dispatch({ kind: "buffers-empty", epoch: message.epoch });
         return;
       case "resume":
         throw new AntiphonError("unimplemented", "This server cannot resume a reply yet.");
@@ -164,22 +160,18 @@ export class Session {
     const nowMs = this.#deps.clock.nowMs();
     this.#lastHeardFromMs = nowMs;
     this.#report.counts.framesReceived++;
-    if (this.#userTurn === undefined) {
+    if (this.#input === undefined) {
       throw new AntiphonError("failed_precondition", "Send session_start before audio.");
     }
-    const missed = seq - this.#lastSeq - 1;
-    if (missed < 0) throw new AntiphonError("invalid_argument", "Microphone frames go backwards.");
-    if (missed > 0) this.#userTurn.skip(missed);
-    this.#lastSeq = seq;
-    this.#userTurn.push(frame);
-    this.#acknowledge(nowMs);
+    this.#input.push(seq, frame);
+    this.#input.acknowledge(nowMs);
   }
 
   /** Every 20 ms, by the process' ticker. */
   tick(nowMs: number): void {
     this.#userTurn?.tick(nowMs);
-    this.#reply?.pacer.tick(nowMs);
-    this.#acknowledge(nowMs);
+    this.#replies.tick(nowMs);
+    this.#input?.acknowledge(nowMs);
     if (nowMs - this.#lastHeardFromMs > this.#deps.defaults.idleTimeoutMs) {
       this.end({
         kind: "error",
@@ -221,6 +213,7 @@ export class Session {
       onTurnEnded: (turn) => this.#turnEnded(turn),
       onError: (reason) => this.#report.error(AntiphonError.from(reason)),
     });
+    this.#input = new MicrophoneInput(this.#userTurn, this.#transport);
     ticker.add(this);
     this.#dispatch({ kind: "session-started" });
     void this.#open(options);
@@ -300,26 +293,13 @@ export class Session {
 
   /** What the person said while a stopped reply is being settled comes after what was heard of it. */
   #heardUser(text: string): void {
-    this.#settle();
+    this.#settle(this.#replies.settleStopped());
     this.#conversation.addUser(text);
     this.#owesAnswer = true;
     this.#write();
   }
-  /** The person's newest words have neither been answered nor overtaken. */
-  #owesAnswer = false;
-
   #isQuiet(): boolean {
     return this.#state.kind === "listening" && !this.#state.thinking;
-  }
-
-  #playback(message: ClientMessageOf<"playback">): void {
-    const nowMs = this.#deps.clock.nowMs();
-    for (const reply of [this.#reply, this.#stopped]) {
-      if (reply?.epoch === message.epoch && reply.replyId === message.replyId) {
-        reply.pacer.report(message.positionSamples, message.empty, nowMs);
-      }
-    }
-    if (message.empty) this.#dispatch({ kind: "buffers-empty", epoch: message.epoch });
   }
 
   #dispatch(event: SessionEvent): void {
@@ -334,15 +314,17 @@ export class Session {
       case "start-reply":
         this.#startReply(effect);
         return;
-      case "drop-reply":
-        this.#reply?.stop();
-        this.#reply = undefined;
+      case "drop-reply": {
+        const dropped = this.#replies.drop();
+        if (dropped !== undefined) this.#report.replyDone(dropped, "", true);
         return;
+      }
       case "stop-reply":
         this.#stopReply(effect.epoch);
         return;
       case "settle-reply":
-        this.#settle();
+        this.#bargeInTimer?.cancel();
+        this.#settle(this.#replies.settleStopped() ?? this.#replies.settleEnded());
         return;
       case "start-barge-in-timer": {
         this.#bargeInTimer?.cancel();
@@ -361,14 +343,12 @@ export class Session {
     const synthesis = this.#synthesis;
     if (synthesis === undefined) return;
     const { clock, llm, defaults } = this.#deps;
-    const turn = this.#turnNumber;
-    const replyId = `${this.#identity.leaseEpoch}-${++this.#repliesStarted}`;
-    const metrics = new TurnMetrics(effect.request.kind === "answer" ? this.#answering : undefined);
+    const spoken = effect.request.kind === "answer" ? this.#answering : undefined;
     this.#answering = undefined;
-    const reply = new Reply({
+    const reply: Reply = new Reply({
       epoch: effect.epoch,
-      replyId,
-      turn,
+      replyId: `${this.#identity.leaseEpoch}-${++this.#report.counts.replies}`,
+      turn: this.#turnNumber,
       request: effect.request,
       answer: {
         instructions: this.#options.instructions ?? defaults.instructions,
@@ -377,9 +357,9 @@ export class Session {
       },
       llm,
       synthesis,
-      ring: this.#ring,
+      ring: this.#replies.ring,
       clock,
-      metrics,
+      metrics: new TurnMetrics(spoken),
       reported: this.#options.playback !== "none",
       send: (frame) => this.#report.voice(frame),
       onText: (text) => this.#report.replyText(reply, text),
@@ -396,34 +376,19 @@ export class Session {
           new AntiphonError("overloaded", "The audio sent to you was not acknowledged for 10 s."),
         ),
     });
-    this.#reply = reply;
-    this.#report.counts.replies++;
-    reply.start();
+    this.#replies.start(reply);
   }
 
   #stopReply(epoch: number): void {
-    const reply = this.#reply;
-    if (reply === undefined) return;
-    reply.stop();
+    if (!this.#replies.stop()) return;
     this.#transport.send({ type: "clear", epoch });
-    this.#stopped = reply;
-    this.#reply = undefined;
     this.#report.counts.interruptions++;
   }
 
-  /** Writes what was heard of the reply that is over into the history. */
-  #settle(): void {
-    this.#bargeInTimer?.cancel();
-    this.#bargeInTimer = undefined;
-    const interrupted = this.#stopped !== undefined;
-    const reply = this.#stopped ?? (this.#state.kind === "listening" ? this.#reply : undefined);
-    if (reply === undefined) return;
-    this.#stopped = undefined;
-    if (!interrupted) this.#reply = undefined;
-    const heardSamples = interrupted
-      ? reply.pacer.playedSamples(this.#deps.clock.nowMs())
-      : reply.pacer.releasedSamples;
-    const text = reply.spoken.heard(heardSamples);
+  /** Writes what was heard of a reply into the history. */
+  #settle(settled: SettledReply | undefined): void {
+    if (settled === undefined) return;
+    const { reply, text, interrupted } = settled;
     this.#conversation.addAssistant(text, interrupted);
     if (text !== "") this.#owesAnswer = false;
     this.#report.replyDone(reply, text, interrupted);
@@ -431,32 +396,18 @@ export class Session {
   }
 
   #tearDown(): void {
-    if (this.#reply !== undefined) {
-      this.#reply.stop();
-      this.#stopped = this.#reply;
-      this.#reply = undefined;
-    }
-    this.#settle();
+    this.#replies.stop();
+    this.#settle(this.#replies.settleStopped());
     this.#bargeInTimer?.cancel();
     this.#userTurn?.close();
     this.#deps.ticker.remove(this);
     this.#lifetime.abort();
     this.#synthesis?.then(
       (stream) => stream.close(),
+      // It never opened, and said so when it failed.
       () => {},
     );
     this.#write();
-  }
-
-  #acknowledge(nowMs: number): void {
-    const turn = this.#userTurn;
-    if (turn === undefined || turn.backlogged) return;
-    const samples = turn.acknowledgedSamples;
-    const advancedMs = ((samples - this.#acknowledged.samples) * 1000) / SAMPLE_RATE_HZ;
-    const dueByTime = advancedMs > 0 && nowMs - this.#acknowledged.atMs >= INPUT_ACK_INTERVAL_MS;
-    if (advancedMs < INPUT_ACK_INTERVAL_MS && !dueByTime) return;
-    this.#acknowledged = { samples, atMs: nowMs };
-    this.#transport.send({ type: "input_ack", samples, droppedSamples: turn.droppedSamples });
   }
 
   #announce(): void {
@@ -482,7 +433,7 @@ export class Session {
       state: this.#state,
       turnNumber: this.#turnNumber,
       history: this.#conversation.entries,
-      reply: this.#reply,
+      reply: this.#replies.reply,
       options: {
         instructions: this.#options.instructions ?? defaults.instructions,
         language: this.#options.language ?? defaults.language,

@@ -1,0 +1,352 @@
+import { AntiphonError } from "@antiphon/protocol";
+import { settle } from "@antiphon/runtime/testing";
+import { describe, expect, it } from "vitest";
+import { ConversationFixture } from "./testing/conversation-fixture.ts";
+import { SILENT_FRAME, WORD_FRAMES } from "./testing/scripted-ports.ts";
+
+describe("a spoken turn", () => {
+  it("is transcribed, answered and played, frame by frame without a gap", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["What time is it?"],
+      answers: ["It is noon. Time for lunch."],
+    });
+    await call.speak(1_000);
+    await call.silence(4_000);
+    expect(call.transport.all("transcript").filter((each) => each.final)).toEqual([
+      { type: "transcript", turn: 1, final: true, text: "What time is it?" },
+    ]);
+    expect(call.llm.requests[0]?.history).toEqual([{ role: "user", text: "What time is it?" }]);
+    expect(call.transport.frames.map((frame) => frame.seq)).toEqual(
+      Array.from({ length: 6 * WORD_FRAMES }, (_, seq) => seq),
+    );
+    expect(call.transport.all("reply").at(-1)).toMatchObject({
+      text: "It is noon. Time for lunch.",
+      done: true,
+      interrupted: false,
+    });
+    expect(call.transport.states()).toEqual(["listening", "thinking", "speaking", "listening"]);
+    expect(call.errors).toEqual([]);
+  });
+
+  it("sends at most the lead ahead of what is heard", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["Go on"],
+      answers: ["one two three four five six."],
+    });
+    await call.speak(500);
+    await call.silence(2_500);
+    const first = call.transport.frames[0]?.atMs ?? 0;
+    for (const frame of call.transport.frames) {
+      expect(frame.seq * 20 - (frame.atMs - first)).toBeLessThanOrEqual(200);
+    }
+  });
+
+  it("with a pause inside stays one turn", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["I would like", "a coffee"],
+      answers: ["Sure."],
+    });
+    await call.speak(600);
+    await call.silence(400);
+    await call.speak(600);
+    await call.silence(1_500);
+    expect(call.llm.requests.map((each) => each.history)).toEqual([
+      [{ role: "user", text: "I would like a coffee" }],
+    ]);
+  });
+
+  it("goes on when speech resumes before its transcript is there", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["I would like", "a coffee"],
+      answers: ["Sure."],
+      transcriptionMs: 900,
+    });
+    await call.speak(600);
+    await call.silence(700);
+    await call.speak(600);
+    await call.silence(3_000);
+    expect(call.llm.requests).toHaveLength(1);
+    expect(call.llm.requests[0]?.history).toEqual([
+      { role: "user", text: "I would like a coffee" },
+    ]);
+  });
+
+  it("without words is no turn", async () => {
+    const call = await ConversationFixture.started({ hears: [""] });
+    await call.speak(200);
+    await call.silence(1_500);
+    expect(call.llm.requests).toEqual([]);
+    expect(call.transport.all("transcript").filter((each) => each.final)).toEqual([]);
+  });
+
+  it("ends even when the microphone's frames stop coming", async () => {
+    const call = await ConversationFixture.started({ hears: ["Hello"], answers: ["Hi."] });
+    await call.speak(600);
+    await call.wait(3_000);
+    expect(call.transport.all("reply").at(-1)).toMatchObject({ text: "Hi.", done: true });
+  });
+
+  it("is told as failed when its recogniser is lost, and the session goes on", async () => {
+    const lost = new AntiphonError("unavailable", "No recogniser could be reached.");
+    const call = await ConversationFixture.started({ hears: [lost, "Again"], answers: ["Yes."] });
+    await call.speak(600);
+    await call.silence(1_000);
+    expect(call.transport.all("error").map((each) => each.code)).toEqual(["unavailable"]);
+    await call.speak(600);
+    await call.silence(2_500);
+    expect(call.transport.all("reply").at(-1)).toMatchObject({ text: "Yes.", done: true });
+  });
+});
+
+describe("while a reply is playing", () => {
+  async function interrupted() {
+    const call = await ConversationFixture.started({
+      hears: ["Tell me a story", "Stop please"],
+      answers: ["Once upon a time there was a king.", "All right."],
+    });
+    await call.speak(600);
+    await call.silence(1_600);
+    return call;
+  }
+
+  it("speech stops it: no later frame is of the old epoch, and only what was heard is remembered", async () => {
+    const call = await interrupted();
+    expect(call.session.state.kind).toBe("speaking");
+    const before = call.transport.frames.length;
+    await call.speak(800);
+    const cleared = call.transport.all("clear")[0];
+    expect(cleared).toBeDefined();
+    const atClear = call.transport.frames.filter((frame) => frame.epoch < (cleared?.epoch ?? 0));
+    expect(atClear.length).toBeGreaterThanOrEqual(before);
+    await call.silence(2_500);
+    expect(
+      call.transport.frames.filter((frame) => frame.epoch < (cleared?.epoch ?? 0)),
+    ).toHaveLength(atClear.length);
+    const done = call.transport.all("reply").find((each) => each.done);
+    expect(done?.interrupted).toBe(true);
+    expect("Once upon a time there was a king.".startsWith(done?.text ?? "?")).toBe(true);
+    expect(call.llm.requests[1]?.history).toEqual([
+      { role: "user", text: "Tell me a story" },
+      { role: "assistant", text: done?.text },
+      { role: "user", text: "Stop please" },
+    ]);
+    expect(call.transport.states()).toEqual([
+      "listening",
+      "thinking",
+      "speaking",
+      "barged-in",
+      "listening",
+      "thinking",
+      "speaking",
+      "listening",
+    ]);
+  });
+
+  it("`interrupt` stops it without a new turn", async () => {
+    const call = await interrupted();
+    call.send({ type: "interrupt" });
+    await call.silence(1_000);
+    expect(call.session.state).toMatchObject({ kind: "listening", thinking: false });
+    expect(call.llm.requests).toHaveLength(1);
+  });
+
+  it("typed text stops it and is answered", async () => {
+    const call = await interrupted();
+    call.send({ type: "text", text: "Never mind" });
+    await call.wait(2_000);
+    expect(call.llm.requests[1]?.history.at(-1)).toEqual({ role: "user", text: "Never mind" });
+    expect(call.transport.all("reply").at(-1)).toMatchObject({ text: "All right.", done: true });
+  });
+
+  it("goes on to the next turn when the listener never says that its buffers are empty", async () => {
+    const call = await interrupted();
+    call.reports = false;
+    call.send({ type: "interrupt" });
+    await call.wait(150);
+    expect(call.session.state.kind).toBe("barged-in");
+    await call.wait(100);
+    expect(call.session.state.kind).toBe("listening");
+  });
+});
+
+describe("while an answer is being thought of", () => {
+  it("more speech drops it, and both turns are answered as one", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["One", "and two"],
+      answers: ["", "Both."],
+    });
+    await call.speak(600);
+    await call.silence(700);
+    await call.speak(600);
+    await call.silence(2_000);
+    expect(call.llm.requests.at(-1)?.history).toEqual([{ role: "user", text: "One and two" }]);
+  });
+});
+
+describe("a reply that fails", () => {
+  it("in the language model: the error is said and the session listens", async () => {
+    const call = await ConversationFixture.started({
+      answers: [new AntiphonError("unavailable", "The language model does not answer.")],
+    });
+    call.send({ type: "text", text: "Hello" });
+    await call.wait(300);
+    expect(call.transport.all("error").map((each) => each.code)).toEqual(["unavailable"]);
+    expect(call.session.state).toMatchObject({ kind: "listening", thinking: false });
+  });
+
+  it("in mid-speech: what was delivered is played and remembered", async () => {
+    const call = await ConversationFixture.started({ answers: ["One two three four five six."] });
+    call.synthesizer.fails = {
+      text: "One two three four five six.",
+      afterFrames: 2 * WORD_FRAMES,
+      error: new AntiphonError("unavailable", "The voice was lost.", {
+        details: { audioSent: true },
+      }),
+    };
+    call.send({ type: "text", text: "Count" });
+    await call.wait(2_000);
+    expect(call.transport.frames).toHaveLength(2 * WORD_FRAMES);
+    expect(call.transport.all("reply").at(-1)).toMatchObject({ text: "One two", done: true });
+    expect(call.transport.all("error")[0]?.code).toBe("unavailable");
+  });
+
+  it("by having nothing to say: listens again", async () => {
+    const call = await ConversationFixture.started({ answers: ["🙂"] });
+    call.send({ type: "text", text: "Smile" });
+    await call.wait(300);
+    expect(call.transport.frames).toEqual([]);
+    expect(call.session.state).toMatchObject({ kind: "listening", thinking: false });
+  });
+});
+
+describe("what a client says", () => {
+  it("before session_start is refused, and a second session_start too", async () => {
+    const call = new ConversationFixture();
+    expect(() => call.send({ type: "interrupt" })).toThrow("session_start");
+    expect(() => call.session.receiveMicrophone(0, SILENT_FRAME)).toThrow("session_start");
+    call.send({ type: "session_start" });
+    expect(() => call.send({ type: "session_start" })).toThrow("already");
+    await settle();
+  });
+
+  it("`say` is spoken without the model; the greeting too", async () => {
+    const call = await ConversationFixture.started({ options: { greeting: "Welcome." } });
+    await call.wait(1_000);
+    call.send({ type: "say", text: "Please hold the line." });
+    await call.wait(2_000);
+    expect(call.synthesizer.spoken).toEqual(["Welcome.", "Please hold the line."]);
+    expect(call.llm.requests).toEqual([]);
+  });
+
+  it("manual endpointing: silence ends nothing, `input_commit` does, once, even with nothing said", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["Push to talk"],
+      answers: ["Heard."],
+      options: { endpointing: "manual" },
+    });
+    await call.speak(600);
+    await call.silence(2_000);
+    expect(call.llm.requests).toEqual([]);
+    call.send({ type: "input_commit" });
+    await call.silence(2_000);
+    expect(call.transport.all("input_committed")).toEqual([
+      { type: "input_committed", turn: 1, text: "Push to talk" },
+    ]);
+    expect(call.llm.requests).toHaveLength(1);
+    call.send({ type: "input_commit" });
+    await call.silence(200);
+    expect(call.transport.all("input_committed").at(-1)).toEqual({
+      type: "input_committed",
+      turn: 1,
+      text: "",
+    });
+  });
+
+  it("with respond: false only transcripts come back, at any pace", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["First part.", "Second part."],
+      options: { respond: false, inputClock: "samples" },
+    });
+    await call.speak(1_000);
+    await call.silence(1_000);
+    await call.wait(5_000);
+    await call.speak(1_000);
+    call.send({ type: "input_commit" });
+    await call.wait(200);
+    expect(
+      call.transport
+        .all("transcript")
+        .filter((each) => each.final)
+        .map((each) => each.text),
+    ).toEqual(["First part.", "Second part."]);
+    expect(call.transport.frames).toEqual([]);
+    expect(() => call.send({ type: "say", text: "no" })).toThrow("respond");
+  });
+
+  it("acknowledges input once a second", async () => {
+    const call = await ConversationFixture.started();
+    await call.silence(3_100);
+    const acks = call.transport.all("input_ack");
+    expect(acks).toHaveLength(3);
+    expect(acks.at(-1)?.samples).toBeGreaterThan(2.9 * 48_000);
+  });
+});
+
+describe("the end", () => {
+  it("leaves no timer, closes the voice and writes the record", async () => {
+    const call = await ConversationFixture.started({
+      answers: ["A long answer that goes on and on."],
+    });
+    call.send({ type: "text", text: "Talk" });
+    await call.wait(500);
+    call.send({ type: "session_end" });
+    await settle();
+    expect(call.ended).toBe(1);
+    expect(call.transport.end).toEqual({ kind: "normal" });
+    expect(call.synthesizer.closed).toEqual([true]);
+    expect(call.clock.pendingTimers).toBe(0);
+    expect(call.records.written.at(-1)).toMatchObject({ state: "terminated", turnNumber: 1 });
+    expect(call.records.written.at(-1)?.history.at(-1)).toMatchObject({
+      role: "assistant",
+      interrupted: true,
+    });
+  });
+
+  it("comes by itself after ten silent minutes", async () => {
+    const call = await ConversationFixture.started();
+    call.reports = false;
+    call.clock.advance(601_000);
+    await settle();
+    expect(call.transport.end).toMatchObject({
+      kind: "error",
+      error: { code: "deadline_exceeded" },
+    });
+  });
+
+  it("comes with 4429 when a listener that reports acknowledges nothing for ten seconds", async () => {
+    const call = await ConversationFixture.started({ answers: [`${"word ".repeat(80)}.`] });
+    call.reports = false;
+    call.send({ type: "text", text: "Talk" });
+    await call.wait(13_000);
+    expect(call.transport.end).toMatchObject({ kind: "error", error: { code: "overloaded" } });
+    expect(call.transport.frames.length).toBeLessThanOrEqual(25);
+  });
+
+  it("a successor goes on with the history", async () => {
+    const call = await ConversationFixture.started({
+      answers: ["Yes."],
+      identity: {
+        leaseEpoch: 2,
+        turnNumber: 3,
+        history: [
+          { role: "user", text: "Hello", interrupted: false },
+          { role: "assistant", text: "Hi", interrupted: false },
+        ],
+      },
+    });
+    call.send({ type: "text", text: "Still there?" });
+    await call.wait(500);
+    expect(call.llm.requests[0]?.history).toHaveLength(3);
+    expect(call.transport.all("reply")[0]?.turn).toBe(4);
+  });
+});

@@ -1,0 +1,158 @@
+/** Scripted detector, recogniser, language model, voice and record: what a session hears and says is written in the test. */
+import { FRAME_BYTES, FRAME_SAMPLES } from "@antiphon/protocol";
+import type {
+  AnswerRequest,
+  LanguageModel,
+  RecordStore,
+  SessionSnapshot,
+  SpeechEvent,
+  SynthesisStream,
+  Synthesizer,
+  Transcriber,
+  VadWindow,
+  VoiceActivityDetector,
+} from "../ports.ts";
+
+/** Samples of a frame of speech; anything else is silence. */
+export const SPEECH_FRAME = new Int16Array(FRAME_SAMPLES).fill(8_000);
+export const SILENT_FRAME = new Int16Array(FRAME_SAMPLES);
+
+/** Judges at once: a window is speech when its last sample is loud. */
+export class LoudnessDetector implements VoiceActivityDetector {
+  open(onWindow: (window: VadWindow) => void) {
+    let pushed = 0;
+    let judged = 0;
+    return {
+      push(frame: Int16Array) {
+        pushed += frame.length;
+        while (pushed - judged >= WINDOW_SAMPLES) {
+          judged += WINDOW_SAMPLES;
+          onWindow({
+            endSample: judged,
+            probability: Math.abs(frame[0] ?? 0) > 1_000 ? 0.95 : 0.02,
+          });
+        }
+      },
+      close() {},
+    };
+  }
+}
+
+/** Hears the next text of its script in each segment, a given time after the segment's end. */
+export class ScriptedTranscriber implements Transcriber {
+  readonly segments: Array<{ frames: number; cancelled: boolean }> = [];
+  readonly #texts: Array<string | Error>;
+  readonly #wait: () => Promise<void>;
+
+  constructor(texts: Array<string | Error>, wait: () => Promise<void> = () => Promise.resolve()) {
+    this.#texts = [...texts];
+    this.#wait = wait;
+  }
+
+  languages(): string[] {
+    return ["en"];
+  }
+
+  open() {
+    return {
+      begin: (onPartial: (text: string) => void) => {
+        const segment = { frames: 0, cancelled: false };
+        this.segments.push(segment);
+        return {
+          push: () => {
+            segment.frames++;
+            if (segment.frames === 20) onPartial("partial");
+          },
+          finish: async () => {
+            await this.#wait();
+            const text = this.#texts.shift() ?? "";
+            if (text instanceof Error) throw text;
+            return { text, computeMs: 5 };
+          },
+          cancel: () => {
+            segment.cancelled = true;
+          },
+        };
+      },
+      close() {},
+    };
+  }
+}
+
+/** Answers with the next text of its script, a word at a time; an Error is thrown after the words before it. */
+export class ScriptedLanguageModel implements LanguageModel {
+  readonly responder = { kind: "llm" as const, model: "scripted" };
+  readonly notice = undefined;
+  readonly requests: AnswerRequest[] = [];
+  readonly #answers: Array<string | Error>;
+
+  constructor(answers: Array<string | Error>) {
+    this.#answers = [...answers];
+  }
+
+  async *answer(request: AnswerRequest, signal: AbortSignal): AsyncIterable<string> {
+    this.requests.push(structuredClone(request));
+    const answer = this.#answers.shift() ?? "";
+    if (answer instanceof Error) throw answer;
+    for (const word of answer.split(/(?<= )/)) {
+      if (signal.aborted) return;
+      yield word;
+    }
+  }
+}
+
+/** Speaks 10 frames (200 ms) a word, with measured timings. Fails on the texts that it is told to. */
+export class ScriptedSynthesizer implements Synthesizer {
+  readonly spoken: string[] = [];
+  readonly closed: boolean[] = [];
+  fails: { text: string; afterFrames: number; error: Error } | undefined;
+
+  open(options: { voice: string | undefined }): Promise<SynthesisStream> {
+    return Promise.resolve({
+      voice: options.voice ?? "tone",
+      wholeUtterance: false,
+      speak: (utterance, signal) => this.#speak(utterance.text, signal),
+      setPaused: () => {},
+      close: () => {
+        this.closed.push(true);
+      },
+    });
+  }
+
+  async *#speak(text: string, signal: AbortSignal): AsyncIterable<SpeechEvent> {
+    this.spoken.push(text);
+    const words = text.split(/\s+/).filter((word) => /\p{L}|\p{N}/u.test(word));
+    yield { kind: "started", model: "tone", voice: "tone" };
+    const timed = words.map((word, index) => ({
+      text: word,
+      startSample: index * WORD_SAMPLES,
+      endSample: (index + 1) * WORD_SAMPLES,
+      measured: true,
+    }));
+    if (timed.length > 0) yield { kind: "words", words: timed };
+    const frames = words.length * WORD_FRAMES;
+    for (let frame = 0; frame < frames; frame++) {
+      if (signal.aborted) return;
+      if (this.fails?.text === text && this.fails.afterFrames === frame) throw this.fails.error;
+      yield { kind: "audio", pcm: PCM };
+    }
+    yield { kind: "done", samples: frames * FRAME_SAMPLES };
+  }
+}
+
+export class MemoryRecords implements RecordStore {
+  readonly written: SessionSnapshot[] = [];
+
+  put(record: SessionSnapshot): void {
+    this.written.push(structuredClone(record));
+  }
+
+  flush(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+const WINDOW_SAMPLES = 1_536;
+export const WORD_FRAMES = 10;
+const WORD_SAMPLES = WORD_FRAMES * FRAME_SAMPLES;
+const PCM = new Uint8Array(FRAME_BYTES).fill(7);
