@@ -2,6 +2,8 @@
 export * from "./client.ts";
 export type { MicrophoneUplinkStats } from "./microphone-uplink.ts";
 export * from "./playout.ts";
+export * from "./reply-player.ts";
+export type { SessionEnd } from "./session-end.ts";
 export * from "./socket.ts";
 export * from "./socket-session.ts";
 export { TypedEmitter } from "./typed-emitter.ts";

@@ -9,11 +9,12 @@ import {
   MICROPHONE_HEADER_BYTES,
   SAMPLE_RATE_HZ,
 } from "@antiphon/protocol";
-import { type Clock, deadline, untilAborted } from "@antiphon/runtime";
+import { type Clock, deadline, delay, untilAborted } from "@antiphon/runtime";
 
 /**
  * At most 2 s of audio are unacknowledged. A live microphone cannot wait: beyond that its frames queue for a second and then the oldest
- * is dropped, counted, and shown to the server by a step in `seq`. A file can: its sender awaits `readyToSend` before each frame.
+ * is dropped, counted, and shown to the server by a step in `seq`. A file can: its sender awaits `readyToSend` before each frame,
+ * which also keeps it at eight times the pace of speech.
  */
 export class MicrophoneUplink {
   readonly #options: MicrophoneUplinkOptions;
@@ -26,6 +27,7 @@ export class MicrophoneUplink {
   #countFromSamples = 0;
   #droppedFrames = 0;
   #suspended = false;
+  #startedMs: number | undefined;
   #wake: (() => void) | undefined;
 
   constructor(options: MicrophoneUplinkOptions) {
@@ -41,6 +43,7 @@ export class MicrophoneUplink {
       throw new AntiphonError("failed_precondition", "Await readyToSend() before each frame.");
     }
     this.#nextSeq = (this.#nextSeq + 1) >>> 0;
+    this.#startedMs ??= this.#options.clock.nowMs();
     this.#queue.push(message);
     this.#drain();
     if (this.#queue.length === 0) return "sent";
@@ -52,6 +55,13 @@ export class MicrophoneUplink {
 
   /** Resolves when a frame may be pushed without being dropped. Rejects when the session ends, or the server stops acknowledging. */
   async readyToSend(): Promise<void> {
+    const nowMs = this.#options.clock.nowMs();
+    this.#startedMs ??= nowMs;
+    const sentMs = (this.#sentSamples * 1000) / SAMPLE_RATE_HZ;
+    const aheadMs = this.#startedMs + sentMs / FILE_PACE - nowMs;
+    if (aheadMs > FILE_BURST_MS) {
+      await delay(this.#options.clock, aheadMs - FILE_BURST_MS, this.#ended.signal);
+    }
     while (!this.#windowOpen()) {
       const wait = deadline(
         this.#options.clock,
@@ -88,12 +98,14 @@ export class MicrophoneUplink {
     this.#suspended = true;
   }
 
-  /** It was mended. What had been sent is either there or lost; the new upstream counts from zero. */
+  /** It was mended. What had been sent is either there or lost; the new upstream counts from zero, frames and acknowledgements. */
   resume(): void {
     this.#suspended = false;
+    this.#droppedFrames += this.#queue.length;
+    this.#queue = [];
+    this.#nextSeq = 0;
     this.#countFromSamples = this.#sentSamples;
     this.#settledSamples = this.#sentSamples;
-    this.#drain();
     this.#wake?.();
   }
 
@@ -148,5 +160,9 @@ const WINDOW_SAMPLES = (INPUT_BACKLOG_MS_MAX * SAMPLE_RATE_HZ) / 1000;
 const QUEUE_FRAMES_MAX = 1000 / FRAME_MS;
 /** Half a second inside our own socket says that the network does not keep up. */
 const BUFFERED_BYTES_MAX = (500 / FRAME_MS) * (MICROPHONE_HEADER_BYTES + FRAME_BYTES);
+/** 400 messages a second: an edge takes 500 of a client before it thinks of an attack. */
+const FILE_PACE = 8;
+/** Timers are late by some milliseconds: frames go in small groups, without waiting for each. */
+const FILE_BURST_MS = 50;
 /** Acknowledgements come once a second; a recogniser that is catching up may hold them back for several. */
 const ACKNOWLEDGE_DEADLINE_MS = 30_000;

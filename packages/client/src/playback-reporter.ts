@@ -1,7 +1,7 @@
 /** Tells the server where the listener is: its credit, and its knowledge of what was heard, rest on these reports. Owns when, not what. */
 import { type ClientMessageOf, PLAYBACK_REPORT_INTERVAL_MS } from "@antiphon/protocol";
 import type { Clock, Timer } from "@antiphon/runtime";
-import type { PlaybackReport } from "./playout.ts";
+import type { PlaybackReport } from "./reply-player.ts";
 
 /** Reports every 100 ms from a reply's first frame until the buffer was reported empty; silent in between replies. */
 export class PlaybackReporter {

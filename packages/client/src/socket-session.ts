@@ -3,7 +3,6 @@ import {
   AntiphonError,
   CLOSE_NORMAL,
   type ClientMessage,
-  codeOfClose,
   decodeVoiceFrame,
   ERROR_MAP,
   parseServerMessage,
@@ -17,8 +16,9 @@ import {
 import { type Clock, systemClock, type Timer } from "@antiphon/runtime";
 import { MicrophoneUplink, type MicrophoneUplinkStats } from "./microphone-uplink.ts";
 import { PlaybackReporter } from "./playback-reporter.ts";
-import type { PlaybackReport } from "./playout.ts";
-import type { Socket, SocketConstructor } from "./socket.ts";
+import type { ReplyPlayer } from "./reply-player.ts";
+import { endOf, errorOf, type SessionEnd } from "./session-end.ts";
+import type { ConnectTarget, ResumePoint, Socket, SocketConstructor } from "./socket.ts";
 import { TypedEmitter } from "./typed-emitter.ts";
 
 /**
@@ -35,6 +35,8 @@ export class SocketSession extends TypedEmitter<SocketSessionEvents> {
   #phase: "new" | "connecting" | "open" | "closed" = "new";
   #options: SessionOptions = {};
   #ready: ServerMessageOf<"ready"> | undefined;
+  /** A reply is being made or played. */
+  #unfinishedReplyId: string | undefined;
   #lastError: AntiphonError | undefined;
   #timer: Timer | undefined;
   #settleConnect: ((end: SessionEnd) => void) | undefined;
@@ -79,7 +81,10 @@ export class SocketSession extends TypedEmitter<SocketSessionEvents> {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#onOpen(target.resume);
     socket.onmessage = (event: { data: unknown }) => this.#onMessage(event.data);
-    socket.onclose = (event: { code: number }) => this.#onClose(event.code);
+    socket.onclose = ({ code }: { code: number }) =>
+      this.#finish(
+        endOf({ code, lastError: this.#lastError, wasReady: this.#ready !== undefined }),
+      );
     // Says nothing that the close after it does not say.
     socket.onerror = () => {};
     const deadlineMs = target.deadlineMs ?? CONNECT_DEADLINE_MS;
@@ -166,7 +171,9 @@ export class SocketSession extends TypedEmitter<SocketSessionEvents> {
 
   #start(resume: ResumePoint | undefined): void {
     this.#send({ type: "session_start", options: this.#options });
-    if (resume !== undefined) this.#send({ type: "resume", ...resume });
+    if (resume === undefined) return;
+    const { replyId, positionSamples } = resume;
+    this.#send({ type: "resume", replyId, positionSamples });
   }
 
   #onMessage(data: unknown): void {
@@ -195,6 +202,7 @@ export class SocketSession extends TypedEmitter<SocketSessionEvents> {
         break;
       case "reply":
         this.#player?.begin(message);
+        this.#unfinishedReplyId = message.done ? undefined : message.replyId;
         break;
       case "hold":
         this.#player?.hold(message.replyId, message.pauseSeq);
@@ -235,11 +243,8 @@ export class SocketSession extends TypedEmitter<SocketSessionEvents> {
       return;
     }
     const report = this.#player?.report();
-    this.#start(
-      report === undefined
-        ? undefined
-        : { replyId: report.replyId, positionSamples: report.positionSamples },
-    );
+    const unfinished = report !== undefined && report.replyId === this.#unfinishedReplyId;
+    this.#start(unfinished ? report : undefined);
     this.#uplink.resume();
   }
 
@@ -264,16 +269,6 @@ export class SocketSession extends TypedEmitter<SocketSessionEvents> {
     this.#socket?.close(code, end.error?.code ?? "");
   }
 
-  #onClose(code: number): void {
-    const named = codeOfClose(code);
-    if (named === undefined) this.#finish({});
-    else if (this.#lastError?.code === named) this.#finish({ error: this.#lastError });
-    else {
-      const message = this.#ready === undefined ? UNREACHED_MESSAGE : LOST_MESSAGE;
-      this.#finish({ error: new AntiphonError(named, message, { details: { closeCode: code } }) });
-    }
-  }
-
   #finish(end: SessionEnd): void {
     if (this.#phase === "closed") return;
     this.#phase = "closed";
@@ -295,40 +290,6 @@ export interface SocketSessionOptions {
   input?: "live" | "file";
 }
 
-export interface ConnectTarget {
-  streamUrl: string;
-  /** Single use, seconds old. */
-  ticket: string;
-  options?: SessionOptions;
-  /** Where the listener was when the last socket was lost. */
-  resume?: ResumePoint;
-  /** Until `ready`. */
-  deadlineMs?: number;
-}
-
-export interface ResumePoint {
-  replyId: string | null;
-  positionSamples: number;
-}
-
-/** Plays replies; `Playout` is one, and the page's player stands for the one in its worklet. */
-export interface ReplyPlayer {
-  lease(leaseEpoch: number): void;
-  begin(reply: { replyId: string; epoch: number }): void;
-  /** The frame's `pcm` is the callee's to keep. */
-  accept(frame: VoiceFrame): void;
-  hold(replyId: string, pauseSeq: number): void;
-  release(replyId: string, resumeSeq: number): void;
-  clear(epoch: number): void;
-  /** Not `empty` from `accept` until that frame was played, even where the answer comes from another thread. */
-  report(): PlaybackReport;
-}
-
-/** Without an error: a normal end. */
-export interface SessionEnd {
-  error?: AntiphonError;
-}
-
 export type SocketSessionEvents = {
   [T in Exclude<ServerMessage["type"], "error">]: ServerMessageOf<T>;
 } & {
@@ -338,17 +299,6 @@ export type SocketSessionEvents = {
   closed: SessionEnd;
 };
 
-function errorOf(message: ServerMessageOf<"error">): AntiphonError {
-  return new AntiphonError(message.code, message.message, {
-    retryable: message.retryable,
-    ...(message.retryAfterMs === undefined
-      ? {}
-      : { details: { retryAfterMs: message.retryAfterMs } }),
-  });
-}
-
-const UNREACHED_MESSAGE = "The session's socket could not be opened.";
-const LOST_MESSAGE = "The connection to the server was lost.";
 /** A cold start loads a model's voice before it is ready; more than this is no conversation. */
 const CONNECT_DEADLINE_MS = 15_000;
 /** A server that hears `session_end` closes within a round trip. */

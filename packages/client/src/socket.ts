@@ -1,4 +1,5 @@
-/** What the session needs of a WebSocket: the standard's own names, so that a browser's or Node's fits as it is. */
+/** What a session needs to open its socket: a WebSocket by the standard's own names, so that a browser's or Node's fits as it is, and where to. */
+import type { SessionOptions } from "@antiphon/protocol";
 
 export interface Socket {
   binaryType: string;
@@ -12,3 +13,19 @@ export interface Socket {
 }
 
 export type SocketConstructor = new (url: string, protocols: string[]) => Socket;
+
+export interface ConnectTarget {
+  streamUrl: string;
+  /** Single use, seconds old. */
+  ticket: string;
+  options?: SessionOptions;
+  /** Where the listener was when the last socket was lost. */
+  resume?: ResumePoint;
+  /** Until `ready`. */
+  deadlineMs?: number;
+}
+
+export interface ResumePoint {
+  replyId: string | null;
+  positionSamples: number;
+}
