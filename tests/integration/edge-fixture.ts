@@ -25,15 +25,17 @@ export interface EdgeHost {
   url: string;
   pid: number;
   child: ChildProcess;
+  /** What the host and its Worker have written so far. */
+  said(): string;
   /** SIGTERM, and waits for the exit. */
   stop(): Promise<void>;
 }
 
 export async function startEdge(settings: Record<string, string> = {}): Promise<EdgeHost> {
-  const stateDir = await mkdtemp(join(tmpdir(), "antiphon-edge-"));
+  const stateDir = settings["EDGE_STATE_DIR"] ?? (await createStateDir());
   const child = fork(HOST, [], {
     detached: true,
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
     env: {
       PATH: process.env["PATH"],
       HOME: process.env["HOME"],
@@ -45,10 +47,16 @@ export async function startEdge(settings: Record<string, string> = {}): Promise<
       ...settings,
     },
   });
+  let said = "";
+  const listen = (chunk: Buffer) => {
+    said += chunk.toString();
+  };
+  child.stdout?.on("data", listen);
+  child.stderr?.on("data", listen);
   const [ready] = (await Promise.race([
     once(child, "message"),
-    once(child, "exit").then(([code]) => {
-      throw new Error(`the edge's host left with ${code}`);
+    once(child, "close").then(([code]) => {
+      throw new Error(`the edge's host left with ${code}: ${said}`);
     }),
   ])) as [{ url: string }];
   const pid = child.pid ?? 0;
@@ -56,15 +64,22 @@ export async function startEdge(settings: Record<string, string> = {}): Promise<
     url: ready.url,
     pid,
     child,
+    said: () => said,
     stop: async () => {
       if (child.exitCode === null && child.signalCode === null) {
         const gone = once(child, "exit");
         child.kill("SIGTERM");
         await gone;
       }
-      await rm(stateDir, { recursive: true, force: true });
+      if (settings["EDGE_STATE_DIR"] === undefined) {
+        await rm(stateDir, { recursive: true, force: true });
+      }
     },
   };
+}
+
+export function createStateDir(): Promise<string> {
+  return mkdtemp(join(tmpdir(), "antiphon-edge-"));
 }
 
 export async function createSession(edge: EdgeHost): Promise<SessionCreated> {

@@ -1,10 +1,12 @@
 /** The edge as it really runs: workerd, a socket, and an orchestrator in another process' place. */
+import { rm } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { encodeMicrophoneFrame, FRAME_BYTES, type SessionCreated } from "@antiphon/protocol";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   API_KEY,
   createSession,
+  createStateDir,
   type EdgeHost,
   FakeOrchestrator,
   INTERNAL_SECRET,
@@ -176,8 +178,7 @@ describe("tickets, as a client sees them", () => {
 
 describe("the host", () => {
   it("keeps sessions over a restart of the edge", async () => {
-    // Told apart from the shared one: this test stops its host.
-    const stateDir = `${process.env["TMPDIR"] ?? "/tmp"}/antiphon-edge-restart-${process.pid}`;
+    const stateDir = await createStateDir();
     const settings = { ORCHESTRATOR_URLS: orchestrator.url, EDGE_STATE_DIR: stateDir };
     const before = await startEdge(settings);
     const session = await createSession(before);
@@ -192,6 +193,7 @@ describe("the host", () => {
     });
     expect(await view.json()).toMatchObject({ state: "disconnected", leaseEpoch: 1 });
     await after.stop();
+    await rm(stateDir, { recursive: true, force: true });
   });
 
   it("leaves no process behind, whether told to stop or left alone", async () => {
@@ -201,20 +203,26 @@ describe("the host", () => {
       if (part === "disconnect") host.child.disconnect();
       else host.child.kill(part);
       await gone;
-      expect(() => process.kill(-host.pid, 0)).toThrow("ESRCH");
+      // The kernel takes a moment to bury workerd once its owner is gone.
+      await expect.poll(() => groupLives(host.pid), { timeout: 5_000 }).toBe(false);
       await host.stop();
     }
   });
 
   it("says in words that its port is taken", async () => {
     const url = new URL(edge.url);
-    await expect(startEdge({ EDGE_PORT: url.port })).rejects.toThrow("left with 2");
+    const ORCHESTRATOR_URLS = orchestrator.url;
+    await expect(startEdge({ EDGE_PORT: url.port, ORCHESTRATOR_URLS })).rejects.toThrow(
+      `left with 2: Port ${url.port} of 127.0.0.1 is taken.`,
+    );
   });
 
   it("names every bad setting and leaves with 2", async () => {
-    await expect(startEdge({ INTERNAL_SECRET: "short", EDGE_PORT: "many" })).rejects.toThrow(
-      "left with 2",
-    );
+    const problems = await startEdge({ INTERNAL_SECRET: "short", EDGE_PORT: "many" }).catch(String);
+    expect(problems).toContain("left with 2");
+    expect(problems).toContain("INTERNAL_SECRET: expected a secret of at least 32 characters");
+    expect(problems).toContain("EDGE_PORT: expected a port, 0 to 65535");
+    expect(problems).toContain("ORCHESTRATOR_URLS: expected at least one");
   });
 
   it("answers on its own socket alone: the Host header decides for guests, whatever else is claimed", async () => {
@@ -242,6 +250,14 @@ function putRecord(sessionId: string, leaseEpoch: number, version: number): Prom
     headers: { authorization: `Bearer ${INTERNAL_SECRET}`, "content-type": "application/json" },
     body: JSON.stringify({ sessionId, leaseEpoch, version, turnNumber: 7, state: "listening" }),
   });
+}
+
+function groupLives(pid: number): boolean {
+  try {
+    return process.kill(-pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** `fetch` will not send a Host of our choice. Resolves with the status. */

@@ -58,6 +58,7 @@ const isLoopback = (host: string) => /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hos
 
 const HOST_DEFAULT = "127.0.0.1";
 const PORT_DEFAULT = 8787;
+const PORT_FORM = "expected a port, 0 to 65535";
 
 const WORKER_SETTINGS = [
   "INTERNAL_SECRET",
@@ -73,10 +74,10 @@ const WORKER_SETTINGS = [
 const HostSchema = z.object({
   EDGE_HOST: z.ipv4("expected an IPv4 address to listen on").default(HOST_DEFAULT),
   EDGE_PORT: z.coerce
-    .number()
-    .int("expected a port, 0 to 65535")
-    .min(0, "expected a port, 0 to 65535")
-    .max(65_535, "expected a port, 0 to 65535")
+    .number({ error: PORT_FORM })
+    .int(PORT_FORM)
+    .min(0, PORT_FORM)
+    .max(65_535, PORT_FORM)
     .default(PORT_DEFAULT),
   EDGE_STATE_DIR: z.string().optional(),
   PAGE_DIR: z.string().default(fileURLToPath(new URL("../dist/page", import.meta.url))),
