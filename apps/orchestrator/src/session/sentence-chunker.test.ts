@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { chunkSentences, SentenceChunker } from "./sentence-chunker.ts";
+import { SentenceChunker } from "./sentence-chunker.ts";
 
 const chunk = (...pieces: string[]) => {
   const chunker = new SentenceChunker();
@@ -31,14 +31,6 @@ describe("the first utterance", () => {
 
   it("keeps a short opening with what follows", () => {
     expect(chunk('You said: "hello there"')).toEqual(['You said: "hello there"']);
-  });
-});
-
-describe("a text that is still being written", () => {
-  it("yields its utterances in order, the rest at its end", async () => {
-    const texts: string[] = [];
-    for await (const text of chunkSentences(["It is", " fine. And", " so on"])) texts.push(text);
-    expect(texts).toEqual(["It is fine.", "And so on"]);
   });
 });
 

@@ -129,15 +129,6 @@ export class SentenceChunker {
   }
 }
 
-/** The utterances of a text that is still being written, each as soon as it is complete. */
-export async function* chunkSentences(
-  source: Iterable<string> | AsyncIterable<string>,
-): AsyncGenerator<string> {
-  const chunker = new SentenceChunker();
-  for await (const text of source) yield* chunker.push(text);
-  yield* chunker.end();
-}
-
 interface Gap {
   space: boolean;
   newlines: number;
