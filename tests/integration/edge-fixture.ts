@@ -31,8 +31,11 @@ export interface EdgeHost {
   stop(): Promise<void>;
 }
 
-export async function startEdge(settings: Record<string, string> = {}): Promise<EdgeHost> {
-  const stateDir = settings["EDGE_STATE_DIR"] ?? (await createStateDir());
+/** The host's process as a launcher forks it, not waited for. */
+export function forkEdge(settings: Record<string, string>): {
+  child: ChildProcess;
+  said: () => string;
+} {
   const child = fork(HOST, [], {
     detached: true,
     stdio: ["ignore", "pipe", "pipe", "ipc"],
@@ -40,7 +43,6 @@ export async function startEdge(settings: Record<string, string> = {}): Promise<
       PATH: process.env["PATH"],
       HOME: process.env["HOME"],
       EDGE_PORT: "0",
-      EDGE_STATE_DIR: stateDir,
       INTERNAL_SECRET,
       TICKET_SECRET: "integration-ticket-secret-0123456789",
       API_KEYS: API_KEY,
@@ -53,10 +55,16 @@ export async function startEdge(settings: Record<string, string> = {}): Promise<
   };
   child.stdout?.on("data", listen);
   child.stderr?.on("data", listen);
+  return { child, said: () => said };
+}
+
+export async function startEdge(settings: Record<string, string> = {}): Promise<EdgeHost> {
+  const stateDir = settings["EDGE_STATE_DIR"] ?? (await createStateDir());
+  const { child, said } = forkEdge({ ...settings, EDGE_STATE_DIR: stateDir });
   const [ready] = (await Promise.race([
     once(child, "message"),
     once(child, "close").then(([code]) => {
-      throw new Error(`the edge's host left with ${code}: ${said}`);
+      throw new Error(`the edge's host left with ${code}: ${said()}`);
     }),
   ])) as [{ url: string }];
   const pid = child.pid ?? 0;
@@ -64,7 +72,7 @@ export async function startEdge(settings: Record<string, string> = {}): Promise<
     url: ready.url,
     pid,
     child,
-    said: () => said,
+    said,
     stop: async () => {
       if (child.exitCode === null && child.signalCode === null) {
         const gone = once(child, "exit");

@@ -1,6 +1,7 @@
 /** The edge as it really runs: workerd, a socket, and an orchestrator in another process' place. */
-import { rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { createConnection } from "node:net";
+import { join } from "node:path";
 import { encodeMicrophoneFrame, FRAME_BYTES, type SessionCreated } from "@antiphon/protocol";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
@@ -9,6 +10,7 @@ import {
   createStateDir,
   type EdgeHost,
   FakeOrchestrator,
+  forkEdge,
   INTERNAL_SECRET,
   startEdge,
   TestClient,
@@ -196,6 +198,36 @@ describe("the host", () => {
     await rm(stateDir, { recursive: true, force: true });
   });
 
+  it("forgets a session whose client stays away: erased by its alarm, swept from the disk at the next start", async () => {
+    const stateDir = await createStateDir();
+    const settings = {
+      ORCHESTRATOR_URLS: orchestrator.url,
+      EDGE_STATE_DIR: stateDir,
+      SESSION_RESUME_TTL: "1",
+    };
+    const before = await startEdge(settings);
+    const gone = await createSession(before);
+    const kept = await createSession(before);
+    const client = connect(gone);
+    await orchestrator.dial(0);
+    client.socket.close();
+    await expect.poll(before.said, { timeout: 10_000 }).toContain("session erased");
+    await before.stop();
+    const after = await startEdge(settings);
+    const files = await readdir(join(stateDir, "edge-SessionObject"));
+    expect(files.filter((name) => name.startsWith(gone.sessionId))).toEqual([]);
+    const look = async ({ sessionId }: SessionCreated) =>
+      (
+        await fetch(`${after.url}/v1/sessions/${sessionId}`, {
+          headers: { authorization: `Bearer ${API_KEY}` },
+        })
+      ).status;
+    expect(await look(gone)).toBe(404);
+    expect(await look(kept)).toBe(200);
+    await after.stop();
+    await rm(stateDir, { recursive: true, force: true });
+  });
+
   it("leaves no process behind, whether told to stop or left alone", async () => {
     for (const part of ["SIGTERM", "disconnect"] as const) {
       const host = await startEdge({ ORCHESTRATOR_URLS: orchestrator.url });
@@ -207,6 +239,17 @@ describe("the host", () => {
       await expect.poll(() => groupLives(host.pid), { timeout: 5_000 }).toBe(false);
       await host.stop();
     }
+  });
+
+  it("leaves no process behind when its launcher dies while it starts", async () => {
+    const stateDir = await createStateDir();
+    for (const afterMs of [0, 300, 600, 900]) {
+      const booting = forkEdge({ ORCHESTRATOR_URLS: orchestrator.url, EDGE_STATE_DIR: stateDir });
+      setTimeout(() => booting.child.connected && booting.child.disconnect(), afterMs);
+      await new Promise((resolve) => booting.child.once("exit", resolve));
+      await expect.poll(() => groupLives(booting.child.pid ?? 0), { timeout: 5_000 }).toBe(false);
+    }
+    await rm(stateDir, { recursive: true, force: true });
   });
 
   it("says in words that its port is taken", async () => {

@@ -10,6 +10,7 @@ import { ConfigError } from "../src/config.ts";
 import { ensureBundle } from "./bundle.ts";
 import { loadHostConfig, publicOrigins } from "./config.ts";
 import { probePort } from "./port.ts";
+import { sweepState } from "./state-dir.ts";
 import { EDGE_WORKER, miniflareOptions } from "./worker-options.ts";
 
 /** Told to the launcher once the edge answers. */
@@ -32,6 +33,7 @@ async function leave(exitCode: number): Promise<void> {
 
 // Before the first await: a launcher killed while we start must not leave us behind.
 process.on("disconnect", () => void leave(0));
+if (process.connected === false) await leave(0);
 process.on("SIGTERM", () => void leave(0));
 process.on("SIGINT", () => void leave(0));
 process.on("uncaughtException", (error) => {
@@ -50,10 +52,7 @@ async function main(): Promise<void> {
     );
   }
   const stateDir = config.stateDir ?? join(STATE_ROOT, `edge-${port}`);
-  await Promise.all([
-    mkdir(stateDir, { recursive: true }),
-    mkdir(config.pageDir, { recursive: true }),
-  ]);
+  await Promise.all([sweepState(stateDir), mkdir(config.pageDir, { recursive: true })]);
   const scriptPath = await ensureBundle();
   if (leaving) return;
   runtime = new Miniflare(

@@ -30,7 +30,7 @@ export function miniflareOptions(options: WorkerOptions): MiniflareOptions {
         scriptPath: options.scriptPath,
         compatibilityDate,
         compatibilityFlags,
-        durableObjects: { SESSION: { className: "SessionObject", useSQLite: true } },
+        durableObjects: { SESSION: { className: SESSION_CLASS, useSQLite: true } },
         bindings: { ...options.settings },
         serviceBindings: { ASSETS: "page" },
         unsafeDirectSockets: [{ host: options.host, port: options.port }],
@@ -49,6 +49,9 @@ export function miniflareOptions(options: WorkerOptions): MiniflareOptions {
 
 /** `unsafeGetDirectURL` asks for it by name. */
 export const EDGE_WORKER = "edge";
+
+/** The Durable Object's class; its files are in the folder `edge-<class>` of the state. */
+export const SESSION_CLASS = "SessionObject";
 
 /** From the one configuration of the Worker. Its comments stand on lines of their own. */
 function readCompatibility() {

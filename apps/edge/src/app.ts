@@ -71,10 +71,13 @@ export function createApp(): Hono<AppEnv> {
   return app;
 }
 
-/** The platform's own errors carry flags instead of a class. */
+/** The platform's own errors carry flags instead of a class; Hono's tells a body that grew too large while it was read. */
 function errorOf(reason: unknown): AntiphonError {
-  const { overloaded, retryable } = (reason ?? {}) as { overloaded?: boolean; retryable?: boolean };
   if (reason instanceof AntiphonError) return reason;
+  const { name, overloaded, retryable } = (reason ?? {}) as PlatformError;
+  if (name === "BodyLimitError") {
+    return new AntiphonError("too_large", "The body is too large.", { cause: reason });
+  }
   if (overloaded === true) {
     return new AntiphonError("overloaded", "The session is busy; try again in a second.", {
       cause: reason,
@@ -85,6 +88,12 @@ function errorOf(reason: unknown): AntiphonError {
     return new AntiphonError("unavailable", "The session was moved; try again.", { cause: reason });
   }
   return AntiphonError.from(reason);
+}
+
+interface PlatformError {
+  name?: string;
+  overloaded?: boolean;
+  retryable?: boolean;
 }
 
 function retryAfter(error: AntiphonError): Record<string, string> {

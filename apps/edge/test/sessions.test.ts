@@ -12,6 +12,7 @@ import {
   buyTicket,
   connect,
   createSession,
+  INTERNAL_SECRET,
   OTHER_KEY,
   putRecord,
   request,
@@ -60,6 +61,24 @@ describe("starting a session", () => {
     });
     expect(response.status).toBe(status);
     expect(await codeOf(response)).toBe(code);
+  });
+
+  it("refuses a body that says no length and grows too large", async () => {
+    const stream = () =>
+      new Response("x".repeat(600 * 1024)).body?.pipeThrough(new TransformStream()) ?? null;
+    const create = await request("/v1/sessions", {
+      method: "POST",
+      headers: bearer(API_KEY),
+      body: stream(),
+    });
+    expect(create.status).toBe(413);
+    const { sessionId } = await createSession();
+    const record = await request(`/internal/sessions/${sessionId}/record`, {
+      method: "PUT",
+      headers: bearer(INTERNAL_SECRET),
+      body: stream(),
+    });
+    expect(record.status).toBe(413);
   });
 
   it("takes nothing about access from the body", async () => {
@@ -317,7 +336,7 @@ describe("the record", () => {
     const other = await createSession();
     expect((await putRecord(sessionId, { version: "seven" })).status).toBe(400);
     expect((await putRecord(sessionId, { sessionId: other.sessionId })).status).toBe(400);
-    const pad = [{ role: "user", text: "x".repeat(256 * 1024) }];
+    const pad = [{ role: "user", text: "x".repeat(512 * 1024) }];
     expect((await putRecord(sessionId, { version: 1, history: pad })).status).toBe(413);
     expect((await putRecord("f".repeat(64), { version: 1 })).status).toBe(404);
     await expire(sessionId);

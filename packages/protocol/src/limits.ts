@@ -20,6 +20,11 @@ export const INSTRUCTIONS_BYTES_MAX = 32 * 1024;
 export const SOCKET_MESSAGE_BYTES_MAX = 64 * 1024;
 /** One RPC message, after decompression. connect-es would allow 4 GiB. */
 export const RPC_MESSAGE_BYTES_MAX = 256 * 1024;
+/**
+ * One session record as JSON: the longest history that is kept (120,000 characters, three bytes each at worst), instructions,
+ * punctuation. A lease carries it, so an orchestrator's socket takes as much and 1 KiB more; the object's row would hold 2 MB.
+ */
+export const RECORD_BYTES_MAX = 512 * 1024;
 /** Session, utterance, segment and worker ids. */
 export const ID_BYTES_MAX = 128;
 

@@ -1,5 +1,5 @@
 /** `PUT /internal/sessions/:id/record`: where orchestrators keep what must outlive them. */
-import { AntiphonError, RPC_MESSAGE_BYTES_MAX } from "@antiphon/protocol";
+import { AntiphonError, RECORD_BYTES_MAX } from "@antiphon/protocol";
 import { recordFromJson, recordToJson, type SessionRecord } from "@antiphon/protocol/record";
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
@@ -33,21 +33,20 @@ export function recordRoutes(): Hono<AppEnv> {
 }
 
 async function readRecord(context: Context<AppEnv>): Promise<SessionRecord> {
+  const text = await context.req.text();
   let json: unknown;
   try {
-    json = await context.req.json();
+    json = JSON.parse(text);
   } catch (cause) {
-    if (cause instanceof AntiphonError) throw cause;
     throw new AntiphonError("invalid_argument", "The body is not JSON.", { cause });
   }
   return recordFromJson(json);
 }
 
-/** As any message between our processes; a row of the object's SQLite would hold 2 MB. */
 const recordSize = bodyLimit({
-  maxSize: RPC_MESSAGE_BYTES_MAX,
+  maxSize: RECORD_BYTES_MAX,
   onError: () => {
-    throw new AntiphonError("too_large", `A record has at most ${RPC_MESSAGE_BYTES_MAX} bytes.`);
+    throw new AntiphonError("too_large", `A record has at most ${RECORD_BYTES_MAX} bytes.`);
   },
 });
 
