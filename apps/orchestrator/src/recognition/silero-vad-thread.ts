@@ -31,6 +31,13 @@ let unanswered = 0;
 let judging = false;
 let stopping = false;
 
+// The first run allocates: it must not be the first caller's.
+await run({
+  size: 1,
+  input: new Float32Array(INPUT_SAMPLES),
+  state: new Float32Array(STATE_LAYERS * STATE_WIDTH),
+});
+// What came meanwhile waits in the port until somebody listens: a stop cannot meet a run under way.
 port.on("message", (request: DetectorRequest) => {
   if (request.kind === "stop") {
     stopping = true;
@@ -39,12 +46,6 @@ port.on("message", (request: DetectorRequest) => {
     unanswered++;
   }
   if (!judging) void judge();
-});
-// The first run allocates: it must not be the first caller's.
-await run({
-  size: 1,
-  input: new Float32Array(INPUT_SAMPLES),
-  state: new Float32Array(STATE_LAYERS * STATE_WIDTH),
 });
 reply({ kind: "ready" });
 
