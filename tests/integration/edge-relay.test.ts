@@ -84,6 +84,13 @@ describe("while a call runs", () => {
     client.socket.close();
   });
 
+  it("tells the orchestrator of a client that vanished without a word", async () => {
+    const client = connect(await createSession(edge));
+    const upstream = await orchestrator.dial(0);
+    client.socket.terminate();
+    expect(await upstream.closed).toEqual({ code: 1000, reason: "client gone" });
+  });
+
   it("passes the orchestrator's verdict on: its close code reaches the client", async () => {
     const client = connect(await createSession(edge));
     const upstream = await orchestrator.dial(0);
