@@ -20,6 +20,8 @@ export interface EdgeReady {
   url: string;
 }
 
+// Here, not at the end: main() runs before the end is reached.
+const STATE_ROOT = fileURLToPath(new URL("../../../.antiphon/", import.meta.url));
 let runtime: Miniflare | undefined;
 let leaving = false;
 
@@ -84,5 +86,3 @@ function refuse(words: string): never {
   console.error(words);
   process.exit(2);
 }
-
-const STATE_ROOT = fileURLToPath(new URL("../../../.antiphon/", import.meta.url));
