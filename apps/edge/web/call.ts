@@ -46,6 +46,8 @@ export class Call {
   /** A reply that the server has not called done. */
   #openReplyId: string | undefined;
   #live = false;
+  /** A microphone was had: taking the call back wants it again. */
+  #spoken = false;
 
   constructor(options: CallOptions) {
     this.#options = options;
@@ -77,7 +79,7 @@ export class Call {
         onEmpty: () => this.#session?.reportPlayback(),
       });
     } catch {
-      this.#finish(NO_SOUND);
+      this.#finish(window.isSecureContext ? NO_SOUND : microphoneTrouble("insecure"));
       return;
     }
     try {
@@ -102,6 +104,7 @@ export class Call {
     });
     if (result.kind === "open") {
       this.#microphone = result.microphone;
+      this.#spoken = true;
       onEvent({ type: "microphone", status: "on" });
       if (this.#live) this.#gate.setMicrophone(true);
       return true;
@@ -139,8 +142,10 @@ export class Call {
     this.#options.onEvent({ type: "held-down", down: false });
   }
 
+  /** After another client took the session over. Must be called from a click or key, as `start`. */
   async takeBack(): Promise<void> {
     this.#options.onEvent({ type: "call", phase: "reconnecting" });
+    if (this.#spoken) await this.turnOnMicrophone();
     await this.#reconnect();
   }
 
@@ -174,7 +179,9 @@ export class Call {
   #listen(session: SocketSession): void {
     const forward = (message: ServerMessage) => this.#options.onEvent({ type: "server", message });
     for (const type of FORWARDED) session.on(type, forward);
+    let wasReady = false;
     session.on("ready", (ready) => {
+      wasReady = true;
       this.#live = true;
       forward(ready);
       this.#options.onEvent({ type: "call", phase: "live" });
@@ -193,7 +200,7 @@ export class Call {
     });
     session.on("closed", ({ error }) => {
       // Before `ready` the rejected `connect` tells the same; a session that was let go of has nothing to say.
-      if (this.#session !== session || !this.#live) return;
+      if (this.#session !== session || !wasReady) return;
       this.#live = false;
       this.#gate.disconnected();
       void this.#onLost(error);

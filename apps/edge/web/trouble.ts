@@ -69,8 +69,8 @@ const TYPING = "You can also type below: answers are spoken all the same.";
 
 const MICROPHONE: Record<MicrophoneTrouble, { title: string; text: string }> = {
   insecure: {
-    title: "The microphone needs a secure page",
-    text: `Browsers give it only to https:// addresses and to this machine itself (http://127.0.0.1). ${TYPING}`,
+    title: "Calls need a secure page",
+    text: "Browsers allow microphone and live sound only on https:// addresses and on this machine itself (http://127.0.0.1). Open Antiphon at one of those.",
   },
   refused: {
     title: "The microphone is blocked",
