@@ -1,0 +1,60 @@
+/** The program of one inference child: loads one model, warms it up, serves its jobs. Everything it needs comes by argument; it reads no environment. */
+import { systemClock } from "@antiphon/runtime";
+import type { Adapter } from "../adapters/adapter.ts";
+import { createAdapter } from "../models/catalog.ts";
+import type { FromChild, ModelDescription, ToChild } from "./child-message.ts";
+import { createJobRunner } from "./job-runner.ts";
+import { WARM_UP_TEXT } from "./warm-up.ts";
+
+// Before the first await: a supervisor that dies while the model loads must not leave this process behind.
+process.on("disconnect", () => process.exit(0));
+if (!process.connected) process.exit(0);
+// Ctrl-C reaches the whole group. When to leave is the supervisor's decision: it drains first, then disconnects.
+process.on("SIGINT", () => {});
+process.on("SIGTERM", () => {});
+
+const [model = "", scratchDirectory = "", modelsDirectory = ""] = process.argv.slice(2);
+try {
+  const adapter = await createAdapter(model, { scratchDirectory, modelsDirectory });
+  await adapter.load();
+  const startedMs = systemClock.nowMs();
+  await warmUp(adapter);
+  const runner = createJobRunner(adapter, send);
+  process.on("message", (message) => runner.handle(message as ToChild));
+  const warmUpMs = systemClock.nowMs() - startedMs;
+  send({ type: "ready", description: describe(adapter), warmUpMs });
+} catch (reason) {
+  const message = reason instanceof Error ? reason.message : String(reason);
+  send({ type: "load-failed", message: message.slice(0, 500) });
+  // Time for the message to leave; the supervisor ends us sooner.
+  setTimeout(() => process.exit(1), 1_000);
+}
+
+function send(message: FromChild): void {
+  // A message that cannot be sent has no reader any more: `disconnect` follows.
+  if (process.connected) process.send?.(message, undefined, undefined, () => {});
+}
+
+/** The first run of a model is the slowest, several times over: nobody should wait for it. */
+async function warmUp(adapter: Adapter): Promise<void> {
+  const { signal } = new AbortController();
+  if (adapter.kind === "asr") {
+    const samples = Float32Array.from({ length: 16_000 }, (_, index) => 0.01 * Math.sin(index / 5));
+    await adapter.transcribe(
+      { samples, language: adapter.capabilities.languages[0] ?? "" },
+      signal,
+    );
+    return;
+  }
+  const { defaultVoice: voice, languages } = adapter.capabilities;
+  const request = { text: WARM_UP_TEXT, voice, language: languages[0] ?? "", speed: 1 };
+  for await (const output of adapter.synthesize(request, signal)) {
+    if (output.kind === "samples") break;
+  }
+}
+
+function describe(adapter: Adapter): ModelDescription {
+  return adapter.kind === "tts"
+    ? { kind: "tts", ...adapter.capabilities }
+    : { kind: "asr", ...adapter.capabilities };
+}

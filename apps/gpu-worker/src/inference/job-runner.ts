@@ -1,0 +1,185 @@
+/** The jobs of one inference child: runs them on its adapter, slices and meters their output. Knows no process and no IPC. */
+import { AntiphonError } from "@antiphon/protocol";
+import type {
+  Adapter,
+  RecognitionAdapter,
+  RecognitionRequest,
+  SpeechAdapter,
+  SpeechRequest,
+} from "../adapters/adapter.ts";
+import type { FromChild, ToChild } from "./child-message.ts";
+
+export interface JobRunner {
+  handle(message: ToChild): void;
+  readonly jobs: number;
+}
+
+/** Runs jobs side by side; the supervisor sends no more of them than the adapter has slots. */
+export function createJobRunner(adapter: Adapter, send: (message: FromChild) => void): JobRunner {
+  const jobs = new Map<number, Job>();
+
+  /** Whatever happens, one terminal leaves. */
+  async function run(job: number, credit: number, work: (state: Job) => Promise<void>) {
+    const state: Job = { controller: new AbortController(), credit: new Credit(credit) };
+    jobs.set(job, state);
+    try {
+      await work(state);
+      send({ type: "ended", job });
+    } catch (reason) {
+      if (state.controller.signal.aborted) send({ type: "ended", job });
+      else send(failureOf(job, reason));
+    } finally {
+      jobs.delete(job);
+    }
+  }
+
+  return {
+    get jobs() {
+      return jobs.size;
+    },
+    handle(message) {
+      const { job } = message;
+      switch (message.type) {
+        case "speak":
+          void run(job, message.credit, (state) =>
+            speak(speechOf(adapter), { job, request: message.request, state, send }),
+          );
+          break;
+        case "transcribe":
+          void run(job, 0, (state) =>
+            transcribe(recognitionOf(adapter), { job, request: message.request, state, send }),
+          );
+          break;
+        case "credit":
+          jobs.get(job)?.credit.add(message.messages);
+          break;
+        case "cancel":
+          jobs.get(job)?.controller.abort();
+          break;
+      }
+    },
+  };
+}
+
+interface Job {
+  controller: AbortController;
+  credit: Credit;
+}
+
+interface JobContext<Request> {
+  job: number;
+  request: Request;
+  state: Job;
+  send: (message: FromChild) => void;
+}
+
+/**
+ * A streaming adapter is pulled again only when what it gave has been sent, so it computes no further ahead than the credit.
+ * One that gives an utterance whole has computed everything already: it is pulled on, so that its word timings need not wait.
+ */
+async function speak(adapter: SpeechAdapter, context: JobContext<SpeechRequest>): Promise<void> {
+  const { job, request, state, send } = context;
+  const { signal } = state.controller;
+  let sending: Promise<void> = Promise.resolve();
+  for await (const output of adapter.synthesize(request, signal)) {
+    if (signal.aborted) return;
+    if (output.kind === "words") {
+      send({ type: "words", job, words: output.words });
+      continue;
+    }
+    sending = sending.then(() => sendSlices(context, output.samples, output.sampleRateHz));
+    // Awaited below or at the end; an abort in between is not an unhandled rejection.
+    sending.catch(() => {});
+    if (!adapter.capabilities.wholeUtterance) await sending;
+  }
+  await sending;
+}
+
+async function sendSlices(
+  { job, state, send }: JobContext<SpeechRequest>,
+  samples: Int16Array,
+  sampleRateHz: number,
+): Promise<void> {
+  const sliceSamples = Math.floor((sampleRateHz * MESSAGE_MS_MAX) / 1000);
+  for (let start = 0; start < samples.length; start += sliceSamples) {
+    await state.credit.take(state.controller.signal);
+    // A copy: the serialiser would send a subarray's bytes alone, but its memory would live on here.
+    const slice = samples.slice(start, start + sliceSamples);
+    send({ type: "samples", job, samples: slice, sampleRateHz });
+  }
+}
+
+async function transcribe(
+  adapter: RecognitionAdapter,
+  { job, request, state, send }: JobContext<RecognitionRequest>,
+): Promise<void> {
+  const result = await adapter.transcribe(request, state.controller.signal);
+  if (!state.controller.signal.aborted) send({ type: "transcribed", job, result });
+}
+
+/** How many messages the reader still has room for. One taker. */
+class Credit {
+  #available: number;
+  #wake: (() => void) | undefined;
+
+  constructor(available: number) {
+    this.#available = available;
+  }
+
+  add(messages: number): void {
+    this.#available += messages;
+    this.#wake?.();
+  }
+
+  /** Rejects with the signal's reason. */
+  async take(signal: AbortSignal): Promise<void> {
+    while (this.#available === 0 && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const wake = () => {
+          signal.removeEventListener("abort", wake);
+          resolve();
+        };
+        this.#wake = wake;
+        signal.addEventListener("abort", wake, { once: true });
+      });
+    }
+    this.#wake = undefined;
+    signal.throwIfAborted();
+    this.#available--;
+  }
+}
+
+function speechOf(adapter: Adapter): SpeechAdapter {
+  if (adapter.kind === "tts") return adapter;
+  throw new AntiphonError(
+    "failed_precondition",
+    "This model recognises speech, it does not speak.",
+  );
+}
+
+function recognitionOf(adapter: Adapter): RecognitionAdapter {
+  if (adapter.kind === "asr") return adapter;
+  throw new AntiphonError(
+    "failed_precondition",
+    "This model speaks, it does not recognise speech.",
+  );
+}
+
+function failureOf(job: number, reason: unknown): FromChild {
+  if (reason instanceof AntiphonError) {
+    const { code, message, retryable } = reason;
+    return { type: "failed", job, code, message, retryable };
+  }
+  // The text of an unforeseen error goes to the supervisor's log, not to a client: its code is `internal`.
+  const message = reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);
+  return {
+    type: "failed",
+    job,
+    code: "internal",
+    message: message.slice(0, 2_000),
+    retryable: false,
+  };
+}
+
+/** Small enough that a cancelled job wastes little, large enough that IPC costs nothing beside inference. */
+const MESSAGE_MS_MAX = 100;

@@ -1,0 +1,4 @@
+/** What a model says first. */
+
+/** About a second of plain English: vowels and consonants enough to judge the voice's loudness by, short enough for a slow model. */
+export const WARM_UP_TEXT = "Hello, how are you today?";
