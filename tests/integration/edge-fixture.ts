@@ -61,9 +61,14 @@ export function forkEdge(settings: Record<string, string>): {
 export async function startEdge(settings: Record<string, string> = {}): Promise<EdgeHost> {
   const stateDir = settings["EDGE_STATE_DIR"] ?? (await createStateDir());
   const { child, said } = forkEdge({ ...settings, EDGE_STATE_DIR: stateDir });
+  const tidy = async () => {
+    if (settings["EDGE_STATE_DIR"] === undefined)
+      await rm(stateDir, { recursive: true, force: true });
+  };
   const [ready] = (await Promise.race([
     once(child, "message"),
-    once(child, "close").then(([code]) => {
+    once(child, "close").then(async ([code]) => {
+      await tidy();
       throw new Error(`the edge's host left with ${code}: ${said()}`);
     }),
   ])) as [{ url: string }];
@@ -79,9 +84,7 @@ export async function startEdge(settings: Record<string, string> = {}): Promise<
         child.kill("SIGTERM");
         await gone;
       }
-      if (settings["EDGE_STATE_DIR"] === undefined) {
-        await rm(stateDir, { recursive: true, force: true });
-      }
+      await tidy();
     },
   };
 }
