@@ -26,7 +26,7 @@ export function createResampler(options: { fromHz: number; toHz: number }): Resa
   }
   const { taps, half } = filterOf(up, down);
   const width = 2 * half;
-  const history = new Float32Array(width + BLOCK_SAMPLES);
+  const history = new Float64Array(width + BLOCK_SAMPLES);
   const stepWhole = Math.floor(down / up);
   const stepPhase = down % up;
   // `held` samples are in `history`; the next output's taps begin at `start` and are those of `phase`.
@@ -50,9 +50,18 @@ export function createResampler(options: { fromHz: number; toHz: number }): Resa
       taken += count;
       while (start + width <= held) {
         const offset = phase * width;
-        let sum = 0;
-        for (let tap = 0; tap < width; tap++) sum += taps[offset + tap] * history[start + tap];
-        output[written++] = clampSample(sum);
+        // Four sums side by side: one alone waits for each addition to end, and takes three times as long.
+        let sum0 = 0;
+        let sum1 = 0;
+        let sum2 = 0;
+        let sum3 = 0;
+        for (let tap = 0; tap < width; tap += 4) {
+          sum0 += taps[offset + tap] * history[start + tap];
+          sum1 += taps[offset + tap + 1] * history[start + tap + 1];
+          sum2 += taps[offset + tap + 2] * history[start + tap + 2];
+          sum3 += taps[offset + tap + 3] * history[start + tap + 3];
+        }
+        output[written++] = clampSample(sum0 + sum1 + (sum2 + sum3));
         start += stepWhole;
         phase += stepPhase;
         if (phase >= up) {
@@ -116,11 +125,11 @@ function greatestCommonDivisor(a: number, b: number): number {
 
 interface Filter {
   /** `up` rows of `2 × half` taps. */
-  taps: Float32Array;
+  taps: Float64Array;
   half: number;
 }
 
-/** Streams of one ratio share one table: 320 phases of 64 taps are 82 kB. */
+/** Streams of one ratio share one table: 320 phases of 64 taps are 164 kB. */
 const filters = new Map<string, Filter>();
 
 function filterOf(up: number, down: number): Filter {
@@ -137,10 +146,11 @@ function filterOf(up: number, down: number): Filter {
 /** A Kaiser-windowed sinc whose stopband begins at half of the lower rate. */
 function designFilter(up: number, down: number): Filter {
   const stretch = Math.max(1, down / up);
-  const half = Math.ceil(ZERO_CROSSINGS * stretch);
+  // Even, so that the taps are a multiple of four.
+  const half = 2 * Math.ceil((ZERO_CROSSINGS * stretch) / 2);
   const width = 2 * half;
   const cutoff = PASSBAND / stretch;
-  const taps = new Float32Array(up * width);
+  const taps = new Float64Array(up * width);
   const row = new Float64Array(width);
   for (let phase = 0; phase < up; phase++) {
     let sum = 0;
