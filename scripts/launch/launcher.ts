@@ -147,14 +147,7 @@ export class Launcher {
     await new Promise((resolve) => setTimeout(resolve, SIGNAL_RACE_MS));
     if (this.#stopping !== undefined || this.#services.get(name) !== service) return;
     // While it starts, whoever waits for it hears of it.
-    const wasReady = await Promise.race([
-      service.ready.then(
-        () => true,
-        () => false,
-      ),
-      false,
-    ]);
-    if (!wasReady) return;
+    if (!service.wasReady) return;
     const words = `The ${name} ${how}.`;
     if (name === "edge") {
       this.#options.onFatal(`${words} Without it nobody can call, so everything stops.`);

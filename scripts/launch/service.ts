@@ -27,6 +27,7 @@ export class Service {
   readonly #options: ServiceOptions;
   readonly #log: LogFile;
   readonly #exited: Promise<string>;
+  #wasReady = false;
   #stopping = false;
   #groupEnded = false;
 
@@ -48,7 +49,9 @@ export class Service {
     this.#follow(this.child.stdout);
     this.#follow(this.child.stderr);
     this.child.on("message", (message: Record<string, unknown>) => {
-      if (message["type"] === "ready") ready.resolve(message);
+      if (message["type"] !== "ready") return;
+      this.#wasReady = true;
+      ready.resolve(message);
     });
     this.child.once("error", (error) => exited.resolve(`could not be started: ${error.message}`));
     this.child.once("exit", (code, signal) => {
@@ -63,6 +66,10 @@ export class Service {
       void this.#log.close();
       if (!this.#stopping) options.onExit(this, how);
     });
+  }
+
+  get wasReady(): boolean {
+    return this.#wasReady;
   }
 
   get pid(): number {
