@@ -19,7 +19,11 @@ try {
     process.exit(0);
   }
   void launcherGone.then(() => process.exit(1));
-  const orchestrator = await startOrchestrator(config);
+  const orchestrator = await startOrchestrator(config, (reason) => {
+    // Deaf, this process is worse than none: whoever started it starts another.
+    console.error(reason);
+    process.exit(1);
+  });
   const { streamUrl, registryUrl, responder } = orchestrator;
   process.send?.({ type: "ready", streamUrl, registryUrl, responder });
   await signalled;

@@ -17,6 +17,7 @@ import { createWorkerSynthesizer } from "./routing/worker-client.ts";
 import { WorkerConnections } from "./routing/worker-connections.ts";
 import { createWorkerRecognisers } from "./routing/worker-recognisers.ts";
 import { createRegistryService, WorkerRegistry } from "./routing/worker-registry.ts";
+import type { RecordStore } from "./session/ports.ts";
 import { Session, type SessionDeps, type SessionIdentity } from "./session/session.ts";
 import { Ticker } from "./session/ticker.ts";
 import { startSocketServer } from "./transport/socket-server.ts";
@@ -33,12 +34,18 @@ export interface Orchestrator {
 }
 
 /** Starts everything and resolves once sessions can be taken. */
-export async function startOrchestrator(config: Config): Promise<Orchestrator> {
+export async function startOrchestrator(
+  config: Config,
+  onFatal: (reason: Error) => void,
+): Promise<Orchestrator> {
   const log = createLog({ name: "orchestrator", level: config.log.level, pii: config.log.pii });
   const clock = systemClock;
   const registry = new WorkerRegistry({ clock, log });
   const connections = new WorkerConnections({ secret: config.internalSecret });
-  const detector = createSileroVad({ log });
+  const detector = createSileroVad({
+    log,
+    onGivenUp: () => onFatal(new Error("the voice activity detector cannot be kept running")),
+  });
   const registryServer = await startRegistryServer(config, registry);
   const llm = await discoverLanguageModel({
     baseUrl: config.llm.baseUrl === "" ? undefined : config.llm.baseUrl,
@@ -101,7 +108,7 @@ class SessionHost {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #deps: SessionDeps;
-  readonly #sessions = new Map<Session, Promise<void>>();
+  readonly #sessions = new Map<Session, { records: RecordStore; ended: Promise<void> }>();
   #closing = false;
 
   constructor(config: Config, clock: Clock, log: Log, deps: SessionDeps) {
@@ -145,14 +152,16 @@ class SessionHost {
     const flushed = ended.promise
       .catch((reason) => log.warn({ err: reason }, "the last record could not be written"))
       .finally(() => this.#sessions.delete(session));
-    this.#sessions.set(session, flushed);
+    this.#sessions.set(session, { records, ended: flushed });
     log.info("session started");
     connectSocket(socket, session, transport);
   }
 
   async close(): Promise<void> {
     this.#closing = true;
-    const flushed = [...this.#sessions.values()];
+    // Records first: the edge dials a successor as soon as a socket closes, and from then on ours are refused.
+    await Promise.all([...this.#sessions.values()].map((hosted) => hosted.records.flush()));
+    const flushed = [...this.#sessions.values()].map((hosted) => hosted.ended);
     const error = new AntiphonError("unavailable", "This server is shutting down.");
     for (const session of this.#sessions.keys()) session.end({ kind: "error", error });
     await Promise.all(flushed);

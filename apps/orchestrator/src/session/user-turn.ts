@@ -135,15 +135,17 @@ export class UserTurn {
     for (let frame = 0; frame < COMMIT_SILENCE_FRAMES; frame++) this.#take(SILENCE);
   }
 
-  /** Every 20 ms: where frames stop coming in mid-turn, time goes on as silence, so endpointing always fires. */
+  /**
+   * Every 20 ms: where frames stop coming in mid-turn, time goes on as silence, so endpointing always fires. The gap is filled only
+   * once it is sure to be one, and then whole: a late packet would otherwise find silence where its words belong.
+   */
   tick(nowMs: number): void {
     if (this.#options.inputClock !== "realtime" || !this.open || this.#closed) return;
+    if (nowMs - this.#lastInputMs < INPUT_GAP_MS) return;
     // After a long stall of the process only its end counts: the rest would be silence upon silence.
     this.#lastInputMs = Math.max(this.#lastInputMs, nowMs - INPUT_BACKLOG_MS_MAX);
-    while (nowMs - this.#lastInputMs >= INPUT_GAP_MS + FRAME_MS) {
+    for (; nowMs - this.#lastInputMs >= FRAME_MS; this.#lastInputMs += FRAME_MS)
       this.#take(SILENCE);
-      this.#lastInputMs += FRAME_MS;
-    }
   }
 
   close(): void {
@@ -327,7 +329,7 @@ const SILENCE = new Int16Array(FRAME_SAMPLES);
 /** Enough for the first sound of a word; more brings in silence, which recognisers answer with nothing. */
 const LEAD_IN_MS = 250;
 /** A final consonant is quieter than the detector's threshold. */
-const TAIL_MS = 100;
+const TAIL_MS = 150;
 /** Lead-in, the three windows that make a start, and half a second of detector lateness, with room. */
 const PREROLL_FRAMES = 100;
 /** Recognition of a segment grows with its length; a breath comes sooner in nearly all speech. */
@@ -335,8 +337,11 @@ const SEGMENT_MS_MAX = 15_000;
 /** The detector works in batches each 10 ms: what it has in hand is far below this unless the machine stalls. */
 const IN_HAND_MS_MAX = 500;
 const WAITING_FRAMES_MAX = (INPUT_BACKLOG_MS_MAX - IN_HAND_MS_MAX) / FRAME_MS;
-/** Beyond it a live input has stopped: three frames, so that a late packet is no silence. */
-const INPUT_GAP_MS = 60;
+/**
+ * Beyond it a live input has stopped. Networks and busy machines delay frames by 100 ms and more and then deliver them all; the least
+ * silence that means anything is the 250 ms that end a segment, so waiting this long delays no decision.
+ */
+const INPUT_GAP_MS = 200;
 /** Longer than the silence that ends a segment, by the three windows that the detector may be behind. */
 const COMMIT_SILENCE_FRAMES = 20;
 const COMMIT_JUDGED_MS = 290;

@@ -10,6 +10,7 @@ import {
   LeaseMessageSchema,
   ORCHESTRATOR_STREAM_PATH,
   publicError,
+  RECORD_BYTES_MAX,
   SOCKET_MESSAGE_BYTES_MAX,
   SOCKET_SUBPROTOCOL,
 } from "@antiphon/protocol";
@@ -41,7 +42,8 @@ export interface SocketServer {
 export async function startSocketServer(options: SocketServerOptions): Promise<SocketServer> {
   const sockets = new WebSocketServer({
     noServer: true,
-    maxPayload: SOCKET_MESSAGE_BYTES_MAX,
+    // The edge has bounded what clients send; its own lease carries the record.
+    maxPayload: RECORD_BYTES_MAX + SOCKET_MESSAGE_BYTES_MAX,
     // Speech does not deflate, and a bomb would.
     perMessageDeflate: false,
     handleProtocols: (offered) => (offered.has(SOCKET_SUBPROTOCOL) ? SOCKET_SUBPROTOCOL : false),
