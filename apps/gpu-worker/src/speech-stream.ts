@@ -91,8 +91,9 @@ export class SpeechStream {
     if (kind.case === "cancel") {
       stopped.add(id);
       if (live !== undefined) this.#cancel(live);
-      else if (!this.#isOver(id, attempt))
+      else if (attempt > (this.#over.get(id)?.attempt ?? 0)) {
         this.#refuse(id, attempt, { case: "cancelled", value: { samples: 0 } });
+      }
       return;
     }
     const utterance = live ?? this.#begin(id, attempt);

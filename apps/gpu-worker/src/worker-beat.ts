@@ -118,7 +118,7 @@ interface Target {
 
 /** Over gRPC, to the RegistryService of the orchestrator at `url`. */
 export function createBeatSender(url: string, internalSecret: string): BeatSender {
-  const sessionManager = new Http2SessionManager(url, { idleConnectionTimeoutMs: 60_000 });
+  const sessionManager = new QuietSessionManager(url, { idleConnectionTimeoutMs: 60_000 });
   const client = createClient(
     RegistryService,
     createGrpcTransport({ baseUrl: url, sessionManager, acceptCompression: [] }),
@@ -132,6 +132,24 @@ export function createBeatSender(url: string, internalSecret: string): BeatSende
     },
     close: () => sessionManager.abort(),
   };
+}
+
+/** An orchestrator that leaves says GOAWAY between two beats, when nobody listens: an unheard `error` event would end this process. */
+class QuietSessionManager extends Http2SessionManager {
+  readonly #heard = new WeakSet<object>();
+
+  override async request(
+    ...args: Parameters<Http2SessionManager["request"]>
+  ): ReturnType<Http2SessionManager["request"]> {
+    const stream = await super.request(...args);
+    const { session } = stream;
+    if (session !== undefined && !this.#heard.has(session)) {
+      this.#heard.add(session);
+      // The beat that needs the connection next fails, and is counted.
+      session.on("error", () => {});
+    }
+    return stream;
+  }
 }
 
 /** So that beats of many workers spread; the receiver's limits leave room for it. */
