@@ -76,7 +76,7 @@ export class Call {
         context: this.#context,
         workletUrl: playerWorkletUrl,
         onBlock: this.#options.onOutput,
-        onEmpty: () => this.#session?.reportPlayback(),
+        onReportDue: () => this.#session?.reportPlayback(),
       });
     } catch {
       this.#finish(window.isSecureContext ? NO_SOUND : microphoneTrouble("insecure"));
@@ -128,10 +128,9 @@ export class Call {
     this.#options.onEvent({ type: "muted", muted });
   }
 
-  /** Push-to-talk: the person's turn begins, and whoever speaks stops. */
+  /** Push-to-talk: the person's turn begins. */
   pressed(): void {
     if (!this.#live || this.#microphone === undefined || this.#gate.down) return;
-    this.interrupt();
     this.#gate.press();
     this.#options.onEvent({ type: "held-down", down: true });
   }

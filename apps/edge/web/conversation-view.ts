@@ -151,7 +151,8 @@ function drawWord(parent: Element, index: number, word: SpokenWord): void {
 function asideOf(reply: ReplyEntry): string {
   const parts: string[] = [];
   if (reply.interrupted) parts.push("interrupted");
-  if (reply.answeredInMs !== undefined) parts.push(`after ${secondsOf(reply.answeredInMs)}`);
+  if (reply.answeredInMs !== undefined)
+    parts.push(`answered after ${secondsOf(reply.answeredInMs)}`);
   return parts.join(" · ");
 }
 

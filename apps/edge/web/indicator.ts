@@ -26,7 +26,6 @@ export type IndicatorName =
 export function indicatorOf(state: ScreenState): Indicator {
   const name = nameOf(state);
   const { label, hint } = WORDS[name];
-  if (name === "trouble") return { name, label: state.trouble?.title ?? label, hint };
   if (name === "speaking" && state.microphone === "off") return { name, label, hint: STOP_HINT };
   return { name, label, hint };
 }
@@ -76,5 +75,5 @@ const WORDS: Record<IndicatorName, { label: string; hint: string }> = {
   muted: { label: "Microphone muted", hint: "Nothing you say is sent." },
   waiting: { label: "Hold to talk", hint: "Hold the button, or the space bar, while you speak." },
   typing: { label: "Type to talk", hint: "The microphone is off." },
-  trouble: { label: "Something is in the way", hint: "" },
+  trouble: { label: "No call right now", hint: "" },
 };

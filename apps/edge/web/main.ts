@@ -111,6 +111,11 @@ async function changeMode(mode: TalkMode): Promise<void> {
   await startCall(spoken);
 }
 
+/** Whether it is spoken already or still thought about. */
+function interruptAnswer(): void {
+  if (screen.session.state === "speaking" || screen.session.thinking) call?.interrupt();
+}
+
 function fitText(): void {
   text.style.height = "auto";
   text.style.height = `${Math.min(text.scrollHeight, TEXT_HEIGHT_PX_MAX)}px`;
@@ -124,7 +129,7 @@ stage.onMute = () => {
   if (screen.microphone === "on") call?.setMuted(!screen.muted);
   else void call?.turnOnMicrophone();
 };
-stage.onInterrupt = () => call?.interrupt();
+stage.onInterrupt = interruptAnswer;
 stage.onMode = (mode) => void changeMode(mode);
 stage.onTroubleDismissed = () => dispatch({ type: "dismissed" });
 stage.onTroubleAction = (action) => {
@@ -136,7 +141,10 @@ stage.onTroubleAction = (action) => {
 listenForHolding({
   button: element("ptt", HTMLButtonElement),
   active: () => screen.call === "live" && screen.mode === "push-to-talk",
-  onDown: () => call?.pressed(),
+  onDown: () => {
+    interruptAnswer();
+    call?.pressed();
+  },
   onUp: () => call?.released(),
 });
 
@@ -152,7 +160,7 @@ element("composer", HTMLFormElement).addEventListener("submit", (event) => {
   void sendText();
 });
 window.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && screen.session.state === "speaking") call?.interrupt();
+  if (event.key === "Escape") interruptAnswer();
 });
 // Said on the way out, so that the server need not wait for us to come back.
 window.addEventListener("pagehide", () => void call?.end());

@@ -111,7 +111,7 @@ export class StageView {
       if (couldHold && document.activeElement === this.#talk) this.#hold.focus();
     }
     this.#hold.setAttribute("aria-pressed", String(screen.heldDown));
-    this.#holdLabel.textContent = screen.heldDown ? "Let go when you are done" : "Hold to talk";
+    this.#holdLabel.textContent = screen.heldDown ? "Let go to send" : "Hold to talk";
 
     this.#meters.dataset["live"] = String(live);
     document.body.dataset["call"] = screen.call;

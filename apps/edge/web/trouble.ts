@@ -32,8 +32,8 @@ export function callTrouble(error: { code: ErrorCode; message: string }): Troubl
       };
     case "overloaded":
       return {
-        title: "All lines are busy",
-        text: "The server takes no further calls at the moment. Try again in a little while.",
+        title: "The server is busy",
+        text: `${error.message} Try again in a little while.`,
         action: "again",
       };
     case "not_found":

@@ -44,6 +44,16 @@ describe("a player on another thread", () => {
     expect(mirror.report()).toEqual(played);
   });
 
+  it("asks to be reported when it plays and nobody asked for 160 ms", () => {
+    const mirror = new PlayerMirror();
+    mirror.sentFrame(1, frame(1, 0));
+    const playing = { epoch: 1, replyId: "r1", positionSamples: 480, empty: false };
+    const due = () => Array.from({ length: 8 }, () => mirror.reported(1, playing));
+    expect(due()).toEqual([false, false, false, false, false, false, false, true]);
+    mirror.report();
+    expect(due()).toEqual([false, false, false, false, false, false, false, true]);
+  });
+
   it("is empty from a clear on, whatever an older report says", () => {
     const mirror = new PlayerMirror();
     mirror.sentFrame(1, frame(1, 0));

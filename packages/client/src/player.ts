@@ -11,8 +11,8 @@ export interface PlayerOptions {
   workletUrl: string;
   /** What left for the loudspeaker, every 20 ms. */
   onBlock: (block: PlayerBlock) => void;
-  /** All that was buffered has been played: tell the session (`reportPlayback`). */
-  onEmpty: () => void;
+  /** All that was buffered has been played, or a report is overdue: tell the session (`reportPlayback`). */
+  onReportDue: () => void;
 }
 
 /** Rejects when the browser cannot run the worklet. The caller owns the context, and the player until `close`. */
@@ -33,9 +33,9 @@ export class Player implements ReplyPlayer {
       outputChannelCount: [1],
     });
     this.#node.port.onmessage = (event: MessageEvent<PlayerBlock>) => {
-      const ranEmpty = this.#mirror.reported(event.data.appliedSeq, event.data.report);
+      const due = this.#mirror.reported(event.data.appliedSeq, event.data.report);
       options.onBlock(event.data);
-      if (ranEmpty) options.onEmpty();
+      if (due) options.onReportDue();
     };
     this.#node.connect(options.context.destination);
   }
