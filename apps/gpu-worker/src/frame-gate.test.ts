@@ -33,7 +33,8 @@ describe("the frame gate", () => {
 
   it("makes the producer wait while the consumer does not pull, and holds no more than its room", async () => {
     let accepted = 0;
-    for (const message of ["a", "b", "c", "d", "e"]) void put(first, message).then(() => accepted++);
+    for (const message of ["a", "b", "c", "d", "e"])
+      void put(first, message).then(() => accepted++);
     await settle();
     expect([accepted, gate.length]).toEqual([3, 3]);
     expect(await gate.take()).toBe("a");

@@ -80,23 +80,26 @@ function statusOf(service: string, deps: HealthDeps): Status | undefined {
   const models = deps.models().filter((model) => model.isDefault);
   const ready = (kind: ModelKind) =>
     models.some((model) => model.kind === kind && model.state === ModelState.READY);
-  const serving = SERVING_WHEN[service];
+  const serving = SERVING_WHEN.get(service);
   if (serving === undefined) return undefined;
   return !deps.draining() && serving(ready, models) ? Status.SERVING : Status.NOT_SERVING;
 }
 
 /** A worker whose recogniser failed still speaks: as a whole it serves when all that has not failed is ready. */
-const SERVING_WHEN: Readonly<
-  Record<string, (ready: (kind: ModelKind) => boolean, models: readonly ModelStatus[]) => boolean>
-> = {
-  "": (_ready, models) => {
-    const whole = models.filter((model) => model.state !== ModelState.FAILED);
-    return whole.length > 0 && whole.every((model) => model.state === ModelState.READY);
-  },
-  [TtsService.typeName]: (ready) => ready(ModelKind.TTS),
-  [AsrService.typeName]: (ready) => ready(ModelKind.ASR),
-  [ModelService.typeName]: () => true,
-};
+const SERVING_WHEN: ReadonlyMap<string, ServingRule> = new Map<string, ServingRule>([
+  [
+    "",
+    (_ready, models) => {
+      const whole = models.filter((model) => model.state !== ModelState.FAILED);
+      return whole.length > 0 && whole.every((model) => model.state === ModelState.READY);
+    },
+  ],
+  [TtsService.typeName, (ready) => ready(ModelKind.TTS)],
+  [AsrService.typeName, (ready) => ready(ModelKind.ASR)],
+  [ModelService.typeName, () => true],
+]);
+
+type ServingRule = (ready: (kind: ModelKind) => boolean, models: readonly ModelStatus[]) => boolean;
 
 /** A handful of balancers watch; anything else is a leak of theirs. */
 const WATCHERS_MAX = 64;

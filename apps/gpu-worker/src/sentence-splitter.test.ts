@@ -45,7 +45,18 @@ describe("the pieces of an utterance", () => {
 
   it("are the text when joined, and never longer than 240 characters, however it arrives", () => {
     const random = new SeededRandom(11);
-    const bits = ["Hello ", "there. ", "Dr. ", "Who, ", "x".repeat(90), "🙂", "\n\n", "3.14 ", "? ", "—"];
+    const bits = [
+      "Hello ",
+      "there. ",
+      "Dr. ",
+      "Who, ",
+      "x".repeat(90),
+      "🙂",
+      "\n\n",
+      "3.14 ",
+      "? ",
+      "—",
+    ];
     for (let round = 0; round < 100; round++) {
       const chunks = Array.from({ length: 1 + random.below(60) }, () => random.pick(bits));
       const pieces = split(chunks);

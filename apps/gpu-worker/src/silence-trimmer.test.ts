@@ -3,7 +3,10 @@ import { describe, expect, it } from "vitest";
 import { SilenceTrimmer } from "./silence-trimmer.ts";
 
 /** At 1 kHz a sample is a millisecond: 10 before the first audible one are kept, 100 after the last. */
-function trim(samples: Int16Array, sizes: () => number): { kept: number[]; trimmed: number | undefined } {
+function trim(
+  samples: Int16Array,
+  sizes: () => number,
+): { kept: number[]; trimmed: number | undefined } {
   const trimmer = new SilenceTrimmer({ sampleRateHz: 1_000, audibleAmplitude: 100 });
   const kept: number[] = [];
   for (let start = 0; start < samples.length; ) {
@@ -53,7 +56,9 @@ describe("a trimmed stretch of speech", () => {
   it("gives quiet samples up to the last audible one at once, and holds the rest back", () => {
     const trimmer = new SilenceTrimmer({ sampleRateHz: 1_000, audibleAmplitude: 100 });
     const samples = speech(0, 50);
-    expect(trimmer.push(samples).flatMap((part) => [...part])).toEqual([...samples.subarray(0, 60)]);
+    expect(trimmer.push(samples).flatMap((part) => [...part])).toEqual([
+      ...samples.subarray(0, 60),
+    ]);
     expect(trimmer.push(new Int16Array(40))).toEqual([]);
     expect(trimmer.flush().reduce((sum, part) => sum + part.length, 0)).toBe(90);
   });

@@ -48,7 +48,11 @@ function parts(
 const joined = (frames: readonly Int16Array[]) => frames.flatMap((frame) => [...frame]);
 
 /** Silence, sound, silence, in milliseconds at 16 kHz; one word over the sound. */
-async function* between(leadMs: number, soundMs: number, tailMs: number): AsyncIterable<SpeechOutput> {
+async function* between(
+  leadMs: number,
+  soundMs: number,
+  tailMs: number,
+): AsyncIterable<SpeechOutput> {
   const samples = new Int16Array(16 * (leadMs + soundMs + tailMs));
   samples.fill(8_000, 16 * leadMs, 16 * (leadMs + soundMs));
   yield { kind: "samples", samples, sampleRateHz: 16_000 };
@@ -102,7 +106,9 @@ describe("an utterance", () => {
     const { frames, words } = await synthesized(voice, ["One. ", "Two."]);
     const samples = joined(frames).map(Math.abs);
     const firstEnd = 410 * 48;
-    const secondStart = samples.findIndex((sample, index) => index > firstEnd + 480 && sample > 200);
+    const secondStart = samples.findIndex(
+      (sample, index) => index > firstEnd + 480 && sample > 200,
+    );
     expect((secondStart - firstEnd) / 48).toBeGreaterThan(150);
     expect((secondStart - firstEnd) / 48).toBeLessThan(250);
     expect(Math.abs((words[1]?.startSample ?? 0) - secondStart)).toBeLessThan(48 * 2);
@@ -110,9 +116,13 @@ describe("an utterance", () => {
   });
 
   it("is levelled by the voice's gain and never clips", async () => {
-    const softer = joined((await synthesized(new ScriptedVoice(), ["one two"], { gainDb: -6 })).frames);
+    const softer = joined(
+      (await synthesized(new ScriptedVoice(), ["one two"], { gainDb: -6 })).frames,
+    );
     expect(Math.abs((softer[4_000] ?? 0) - 4_010)).toBeLessThan(20);
-    const louder = joined((await synthesized(new ScriptedVoice(), ["one two"], { gainDb: 15 })).frames);
+    const louder = joined(
+      (await synthesized(new ScriptedVoice(), ["one two"], { gainDb: 15 })).frames,
+    );
     // −1.5 dBFS.
     expect(Math.max(...louder)).toBeLessThanOrEqual(27_571);
     expect(Math.max(...louder)).toBeGreaterThan(27_000);

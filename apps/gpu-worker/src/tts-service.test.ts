@@ -1,10 +1,10 @@
+import { AntiphonError } from "@antiphon/protocol";
 import { ControlAction, ControlOutcome } from "@antiphon/protocol/worker";
-import { FakeClock, settle } from "@antiphon/runtime/testing";
+import { FakeClock } from "@antiphon/runtime/testing";
 import { ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { AntiphonError } from "@antiphon/protocol";
-import { type SpeechCaller, SpeechService, summary } from "./testing/speech-caller.ts";
 import { ScriptedVoice, spoken } from "./testing/scripted-voice.ts";
+import { quiet, type SpeechCaller, SpeechService, summary } from "./testing/speech-caller.ts";
 
 const { PAUSE, RESUME, STOP } = ControlAction;
 let clock: FakeClock;
@@ -23,7 +23,7 @@ beforeEach(async () => {
 afterEach(async () => {
   service.server.close();
   caller.hangUp();
-  await settle();
+  await quiet();
   expect([service.leases, voice.open, clock.pendingTimers]).toEqual([0, 0, 0]);
 });
 
@@ -45,7 +45,13 @@ describe("an utterance", () => {
   it("is started, spoken, timed and done, once each and in this order", async () => {
     caller.say("u", "one two");
     const messages = await caller.drain();
-    expect(summary(messages)).toEqual(["started u", "audio u ×9", "wordTimings u", "audio u ×1", "done u 9600"]);
+    expect(summary(messages)).toEqual([
+      "started u",
+      "audio u ×9",
+      "wordTimings u",
+      "audio u ×1",
+      "done u 9600",
+    ]);
     const frames = messages.flatMap(({ kind }) => (kind.case === "audio" ? [kind.value] : []));
     expect(frames.map((frame) => frame.seq)).toEqual([...frames.keys()]);
     expect(new Set(frames.map((frame) => frame.pcm.byteLength))).toEqual(new Set([1_920]));
@@ -82,18 +88,24 @@ describe("an utterance", () => {
     expect(summary(await caller.drain())).toEqual(["started a"]);
     caller.say("a", "one");
     const order = summary(await caller.drain()).filter((line) => !line.startsWith("audio"));
-    expect(order).toEqual(["wordTimings a", "done a 4800", "started b", "wordTimings b", "done b 4800"]);
+    expect(order).toEqual([
+      "wordTimings a",
+      "done a 4800",
+      "started b",
+      "wordTimings b",
+      "done b 4800",
+    ]);
   });
 
   it("is not computed while nobody pulls", async () => {
     caller.say("u", "word ".repeat(40));
     await caller.pull();
-    await settle();
+    await quiet();
     const pulled = voice.jobs[0]?.pulled ?? 0;
     // The gate holds 10 frames, 200 ms: two words and what the limiter needs.
     expect(pulled).toBeGreaterThan(1);
     expect(pulled).toBeLessThan(5);
-    await settle();
+    await quiet();
     expect(voice.jobs[0]?.pulled).toBe(pulled);
   });
 
@@ -157,7 +169,7 @@ describe("a cancelled utterance", () => {
     caller.say("u", "word ".repeat(40));
     for (let pulled = 0; pulled < 4; pulled++) await caller.pull();
     caller.cancel("u");
-    await settle();
+    await quiet();
     expect(summary(await caller.drain())).toEqual([`cancelled u ${3 * 960}`]);
     expect(voice.open).toBe(0);
   });
@@ -218,8 +230,7 @@ describe("a message that breaks the rules", () => {
 
   it("ends its utterance when all its texts together are over 64 KiB", async () => {
     for (let chunk = 0; chunk < 9; chunk++) caller.text("a", "x".repeat(8 * 1024));
-    await settle();
-    expect(summary(await caller.drain()).at(-1)).toBe("error a too_large 0");
+    expect(summary(await caller.drain()).at(-1)).toMatch(/^error a too_large/);
   });
 
   it("ends its utterance when text comes after the end", async () => {
@@ -234,7 +245,8 @@ describe("a message that breaks the rules", () => {
     await caller.drain();
     caller.text("b", "");
     caller.say("a", "again");
-    await settle();
+    await quiet();
+    expect(summary([(await caller.pull()) as never])).toEqual(["started b"]);
     expect(summary([(await caller.pull()) as never])).toEqual(["error b invalid_argument 0"]);
     expect(await codeOfStream()).toBe("invalid_argument");
   });
@@ -267,7 +279,7 @@ describe("a message that breaks the rules", () => {
     expect(await codeOfStream()).toBe("conflict");
     expect(summary(await first.drain()).at(-1)).toBe("done u 4800");
     first.hangUp();
-    await settle();
+    await quiet();
     caller = service.open("s");
     caller.say("v", "two");
     expect(summary(await caller.drain()).at(-1)).toBe("done v 4800");
@@ -275,7 +287,6 @@ describe("a message that breaks the rules", () => {
 
   it("is the 257th utterance that waits: it is refused as overloaded", async () => {
     for (let index = 0; index < 257; index++) caller.text(`u${index}`, "");
-    for (let round = 0; round < 60; round++) await settle();
     expect(summary(await caller.drain())).toContain("error u256 overloaded 0");
   });
 });
@@ -407,7 +418,7 @@ describe("progress", () => {
     await caller.drain();
     expect(clock.pendingTimers).toBe(1);
     for (const other of others) other.hangUp();
-    await settle();
+    await quiet();
     expect(clock.pendingTimers).toBe(1);
   });
 });
@@ -458,7 +469,7 @@ describe("a session", () => {
     clock.advance(20 * 60_000);
     expect(service.leases).toBe(1);
     caller.hangUp();
-    await settle();
+    await quiet();
     clock.advance(10 * 60_000);
     expect(service.leases).toBe(0);
     expect(await codeOf(service.control("s", PAUSE, 1))).toBe("not_found");
@@ -498,7 +509,7 @@ describe("the end of a stream", () => {
     await caller.pull();
     expect(voice.open).toBe(1);
     caller.hangUp();
-    await settle();
+    await quiet();
     expect(voice.open).toBe(0);
     expect(service.server.pending).toBe(0);
   });

@@ -46,7 +46,7 @@ export class WorkerBeats {
 
   constructor(options: WorkerBeatOptions) {
     this.#options = options;
-    this.#targets = options.senders.map((sender) => ({ sender, inFlight: 0, failures: 0 }));
+    this.#targets = options.senders.map((sender) => ({ sender, failures: 0 }));
   }
 
   start(): void {
@@ -65,10 +65,7 @@ export class WorkerBeats {
   #beat(): void {
     const { clock, random } = this.#options;
     const beat = this.#sign(false);
-    for (const target of this.#targets) {
-      // A peer that hangs must not collect calls: it is told again when one of these has failed.
-      if (target.inFlight < IN_FLIGHT_MAX) void this.#send(target, beat);
-    }
+    for (const target of this.#targets) void this.#send(target, beat);
     // A pool that was started at once must not beat at once.
     const jitter = 1 + JITTER * (2 * random() - 1);
     this.#timer = clock.setTimer(BEAT_INTERVAL_MS * jitter, () => {
@@ -91,7 +88,6 @@ export class WorkerBeats {
     const { clock, log } = this.#options;
     const limit = new AbortController();
     const timer = clock.setTimer(BEAT_MS_MAX, () => limit.abort());
-    target.inFlight++;
     try {
       await target.sender.send(beat, limit.signal);
       if (target.failures > 0) log.info({ url: target.sender.url }, "registry reached again");
@@ -104,14 +100,12 @@ export class WorkerBeats {
       target.failures++;
     } finally {
       timer.cancel();
-      target.inFlight--;
     }
   }
 }
 
 interface Target {
   sender: BeatSender;
-  inFlight: number;
   /** In a row. */
   failures: number;
 }
@@ -154,8 +148,7 @@ class QuietSessionManager extends Http2SessionManager {
 
 /** So that beats of many workers spread; the receiver's limits leave room for it. */
 const JITTER = 0.1;
-/** By then two more beats were due. */
+/** By then two more beats were due; so a peer that hangs never holds more than three. */
 const BEAT_MS_MAX = 500;
-const IN_FLIGHT_MAX = 3;
 /** About once a minute at five beats a second. */
 const FAILURES_PER_LOG = 300;

@@ -44,7 +44,11 @@ export function describeSpeechAdapter(options: AdapterContractOptions): void {
       ["emoji", "🙂 👍🏽"],
       ["punctuation", "… — !?"],
     ])("yields nothing for %s text", async (_, text) => {
-      expect(await spoken(adapter, request({ text }))).toEqual({ samples: [], rateHz: 0, words: [] });
+      expect(await spoken(adapter, request({ text }))).toEqual({
+        samples: [],
+        rateHz: 0,
+        words: [],
+      });
     });
 
     it("speaks a sentence at one rate, and it can be heard", async () => {
@@ -91,7 +95,8 @@ export function describeSpeechAdapter(options: AdapterContractOptions): void {
 
     it("yields nothing when it was cancelled before it began", async () => {
       const output: unknown[] = [];
-      for await (const part of adapter.synthesize(request({}), AbortSignal.abort())) output.push(part);
+      for await (const part of adapter.synthesize(request({}), AbortSignal.abort()))
+        output.push(part);
       expect(output).toEqual([]);
     });
 

@@ -10,7 +10,10 @@ function phones(names: string) {
   }));
 }
 
-const token = (text: string, names = "") => ({ text, phones: names === "" ? [] : names.split(" ") });
+const token = (text: string, names = "") => ({
+  text,
+  phones: names === "" ? [] : names.split(" "),
+});
 
 describe("tokens on an utterance's phones", () => {
   it("take their own phones, without the silence around them", () => {
@@ -25,7 +28,10 @@ describe("tokens on an utterance's phones", () => {
   });
 
   it("stay measured when a vowel is reduced in context", () => {
-    const words = placeTokens([token("the", "dh iy"), token("fox", "f aa k s")], phones("dh ax f aa k s"));
+    const words = placeTokens(
+      [token("the", "dh iy"), token("fox", "f aa k s")],
+      phones("dh ax f aa k s"),
+    );
     expect(words.map((word) => [word.endSeconds, word.measured])).toEqual([
       [0.2, true],
       [0.6, true],
@@ -50,7 +56,10 @@ describe("tokens on an utterance's phones", () => {
   });
 
   it("that were swallowed lie where the word before them ends", () => {
-    const words = placeTokens([token("a", "ey"), token("b", "b"), token("c", "s iy")], phones("ey s iy"));
+    const words = placeTokens(
+      [token("a", "ey"), token("b", "b"), token("c", "s iy")],
+      phones("ey s iy"),
+    );
     expect(words[1]).toEqual({ text: "b", startSeconds: 0.1, endSeconds: 0.1, measured: false });
   });
 

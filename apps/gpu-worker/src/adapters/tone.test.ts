@@ -23,7 +23,10 @@ describe("a tone voice", () => {
 
   it("sounds at its frequency", async () => {
     const request = { text: "word", voice: "tone-1000", language: "", speed: 1 };
-    for await (const output of createToneAdapter().synthesize(request, new AbortController().signal)) {
+    for await (const output of createToneAdapter().synthesize(
+      request,
+      new AbortController().signal,
+    )) {
       if (output.kind !== "samples") continue;
       let crossings = 0;
       for (let index = 1; index < 4_800; index++) {

@@ -16,7 +16,6 @@ import {
 } from "@antiphon/protocol/worker";
 import type { Clock } from "@antiphon/runtime";
 import { createLog } from "@antiphon/runtime/log";
-import { settle } from "@antiphon/runtime/testing";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import type { InferenceProcess } from "../inference/inference-process.ts";
@@ -157,12 +156,15 @@ export class SpeechCaller {
     this.#pulled ??= this.#responses.next().then((next) => {
       return next.done === true ? undefined : create(AudioFrameSchema, next.value);
     });
-    const pulled = this.#pulled;
-    const settled = pulled.finally(() => {
+    this.#pulled.catch(() => {});
+    try {
+      const pulled = await Promise.race([this.#pulled, quiet().then(() => "waiting" as const)]);
+      if (pulled !== "waiting") this.#pulled = undefined;
+      return pulled;
+    } catch (reason) {
       this.#pulled = undefined;
-    });
-    settled.catch(() => {});
-    return Promise.race([settled, waiting()]);
+      throw reason;
+    }
   }
 
   /** Pulls until nothing more can leave, or the stream ends. */
@@ -190,10 +192,9 @@ export class SpeechCaller {
   }
 }
 
-/** Long enough for everything that needs no timer to happen. */
-async function waiting(): Promise<"waiting"> {
-  for (let round = 0; round < 10; round++) await settle();
-  return "waiting";
+/** Resolves when everything has happened that needs no timer: promises settle before the event loop turns. */
+export function quiet(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** "started u1", "audio u1 ×15", "done u1 14400": an utterance's messages at a glance. Progress is left out. */
@@ -212,7 +213,8 @@ export function summary(messages: readonly AudioFrame[]): string[] {
     }
     flush();
     if (kind.case === "audio") run = { id: utteranceId, frames: 1 };
-    else if (kind.case === "error") lines.push(`error ${utteranceId} ${kind.value.code} ${kind.value.samples}`);
+    else if (kind.case === "error")
+      lines.push(`error ${utteranceId} ${kind.value.code} ${kind.value.samples}`);
     else if (kind.case === "done" || kind.case === "cancelled") {
       lines.push(`${kind.case} ${utteranceId} ${kind.value.samples}`);
     } else lines.push(`${kind.case} ${utteranceId}`);
