@@ -26,7 +26,7 @@ export type IndicatorName =
 export function indicatorOf(state: ScreenState): Indicator {
   const name = nameOf(state);
   const { label, hint } = WORDS[name];
-  if (name === "speaking" && state.microphone === "off") return { name, label, hint: STOP_HINT };
+  if (name === "speaking") return { name, label, hint: interruptHint(state) };
   return { name, label, hint };
 }
 
@@ -56,7 +56,10 @@ function liveNameOf(state: ScreenState): IndicatorName {
   return state.muted ? "muted" : "listening";
 }
 
-const STOP_HINT = "Esc stops it.";
+function interruptHint(state: ScreenState): string {
+  if (state.microphone !== "on" || state.muted) return "Esc stops it.";
+  return state.mode === "push-to-talk" ? "Hold to interrupt, or press Esc." : WORDS.speaking.hint;
+}
 
 const WORDS: Record<IndicatorName, { label: string; hint: string }> = {
   idle: { label: "Ready when you are", hint: "Start a call and just talk, or type below." },
