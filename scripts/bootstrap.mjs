@@ -120,17 +120,19 @@ async function install(level, child) {
     "--loglevel=error",
     "--no-fund",
     "--no-audit",
-    ...(target === "run" ? ["--omit=dev"] : []),
+    // Said both ways: NODE_ENV=production would leave the tools out, too.
+    target === "run" ? "--omit=dev" : "--include=dev",
   ];
   const ticker = setInterval(() => {
     const seconds = Math.round((Date.now() - startedMs) / 1000);
     if (process.stderr.isTTY) process.stderr.write(`\r… ${seconds} s `);
   }, 1000);
-  const code = await run(child, file, [...before, "install", ...flags], {
-    // Its script would fetch GPU libraries that nobody asked for.
-    ONNXRUNTIME_NODE_INSTALL: "skip",
-  }).finally(() => clearInterval(ticker));
-  if (process.stderr.isTTY) process.stderr.write("\r");
+  // Its script would fetch GPU libraries that nobody asked for.
+  const added = { ONNXRUNTIME_NODE_INSTALL: "skip" };
+  // All words to stderr: what a command prints on stdout may be read by a program.
+  const code = await run(child, file, [...before, "install", ...flags], added, ["inherit", 2, 2]);
+  clearInterval(ticker);
+  if (process.stderr.isTTY) process.stderr.write("\r\u001b[K");
   if (code !== 0 || !existsSync(NODE)) {
     say(
       "The installation failed; npm's own words are above. Is the registry reachable, and is there room on the disk?",
@@ -218,12 +220,18 @@ async function isHeld() {
 
 async function megabytesOf(folder) {
   let bytes = 0;
+  // Binaries are linked from several places, and lie on the disk once.
+  const seen = new Set();
   const pending = [folder];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     for (const entry of await readdir(next, { withFileTypes: true })) {
       const path = join(next, entry.name);
       if (entry.isDirectory()) pending.push(path);
-      else if (entry.isFile()) bytes += (await stat(path)).size;
+      else if (entry.isFile()) {
+        const { ino, size } = await stat(path);
+        if (!seen.has(ino)) bytes += size;
+        seen.add(ino);
+      }
     }
   }
   return Math.round(bytes / 1e6);
