@@ -1,7 +1,7 @@
 /** One run for everything: Node projects here, the Worker's tests inside workerd. */
 import { defineConfig } from "vitest/config";
 
-const excluded = ["**/node_modules/**", "apps/edge/**", "tests/**"];
+const excluded = ["**/node_modules/**", "apps/edge/{src,host,test}/**"];
 
 export default defineConfig({
   test: {
@@ -22,7 +22,7 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["tests/**/*.test.ts"],
-          exclude: ["**/node_modules/**"],
+          exclude: ["**/node_modules/**", "tests/support/**"],
           testTimeout: 120_000,
           hookTimeout: 60_000,
           // Real processes on two cores: one story at a time.

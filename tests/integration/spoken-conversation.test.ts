@@ -47,9 +47,9 @@ describe.skipIf(recordingsMissing)("people on recordings", () => {
       ],
       180_000,
     );
-    expect(talked, clip.file).toMatchObject({ code: 0 });
+    expect(talked.code, `talk ${clip.file}: ${talked.stderr}`).toBe(0);
     const listened = await runCli(["transcribe", out, "--url", stack.url]);
-    expect(listened, clip.file).toMatchObject({ code: 0 });
+    expect(listened.code, `transcribe the answer to ${clip.file}: ${listened.stderr}`).toBe(0);
     return { events: eventsOf(talked.stdout), heard: listened.stdout.trim() };
   }
 
@@ -62,6 +62,7 @@ describe.skipIf(recordingsMissing)("people on recordings", () => {
       const replies = events.filter((event) => event.type === "reply");
       expect(replies, clip.file).toHaveLength(1);
       expect(replies[0]?.interrupted, clip.file).toBe(false);
+      console.log(`${clip.file}: "${said}" → "${heard}"`);
       const own = add(understood, wordErrorRate(clip.transcript ?? "", said));
       add(spoken, wordErrorRate(replies[0]?.text ?? "", heard));
       expect(own.errors / own.words, `${clip.file}: ${said}`).toBeLessThanOrEqual(0.25);
