@@ -12,7 +12,9 @@ export default defineConfig({
           include: [
             "packages/**/src/**/*.test.ts",
             "apps/**/src/**/*.test.ts",
+            "apps/edge/web/**/*.test.ts",
             "scripts/**/*.test.ts",
+            "tests/support/**/*.test.ts",
           ],
           exclude: excluded,
           testTimeout: 20_000,
