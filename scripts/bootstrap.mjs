@@ -238,12 +238,12 @@ async function megabytesOf(folder) {
 }
 
 /** Runs to the end and answers as a shell would: the exit code, or 128 and the signal's number. */
-function run(child, file, args, added = {}) {
+function run(child, file, args, added = {}, stdio = "inherit") {
   return new Promise((resolve) => {
     const path = [join(MODULES, ".bin"), join(MODULES, "node", "bin"), env.PATH];
     child.current = spawn(file, args, {
       cwd: ROOT,
-      stdio: "inherit",
+      stdio,
       shell: file === "npm" && process.platform === "win32",
       env: {
         ...env,
