@@ -28,7 +28,7 @@ export class MicrophoneInput {
   /** Once a second, of audio or of time, whichever is first; held back while a recording's transcripts are owed. */
   acknowledge(nowMs: number): void {
     if (this.#userTurn.backlogged) return;
-    const samples = this.#userTurn.acknowledgedSamples;
+    const samples = this.#userTurn.takenSamples;
     const advancedMs = ((samples - this.#acknowledgedSamples) * 1000) / SAMPLE_RATE_HZ;
     const dueByTime = advancedMs > 0 && nowMs - this.#acknowledgedMs >= INPUT_ACK_INTERVAL_MS;
     if (advancedMs < INPUT_ACK_INTERVAL_MS && !dueByTime) return;

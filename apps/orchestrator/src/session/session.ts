@@ -212,6 +212,7 @@ export class Session {
       onPartial: (text) => this.#report.transcript(this.#turnNumber + 1, text, false),
       onTurnEnded: (turn) => this.#turnEnded(turn),
       onError: (reason) => this.#report.error(AntiphonError.from(reason)),
+      onFault: (reason) => this.#fail(AntiphonError.from(reason)),
     });
     this.#input = new MicrophoneInput(this.#userTurn, this.#transport);
     ticker.add(this);

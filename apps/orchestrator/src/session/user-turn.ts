@@ -1,14 +1,10 @@
-/** The person's turns: from microphone frames to words. Owns speech segments and endpointing; does not decide what a turn or an interruption leads to. */
-import { createVad, Preroll, type Vad } from "@antiphon/audio";
-import { FRAME_MS, FRAME_SAMPLES, INPUT_BACKLOG_MS_MAX, SAMPLE_RATE_HZ } from "@antiphon/protocol";
+/** The person's turns: from microphone frames to words. Owns endpointing and the order of turns; does not decide what a turn or an interruption leads to. */
+import { createVad, type Vad } from "@antiphon/audio";
+import { AntiphonError, SAMPLE_RATE_HZ } from "@antiphon/protocol";
 import type { Clock } from "@antiphon/runtime";
-import type {
-  TranscriptionSegment,
-  TranscriptionStream,
-  VadStream,
-  VadWindow,
-  VoiceActivityDetector,
-} from "./ports.ts";
+import { InputAudio } from "./input-audio.ts";
+import type { TranscriptionStream, VadWindow, VoiceActivityDetector } from "./ports.ts";
+import { type SpeechPart, SpeechSegments } from "./speech-segments.ts";
 
 export interface UserTurnOptions {
   clock: Clock;
@@ -23,7 +19,10 @@ export interface UserTurnOptions {
   onSpeechEnded(): void;
   onPartial(text: string): void;
   onTurnEnded(turn: FinishedTurn): void;
+  /** A segment has no words: its recogniser failed. The turn goes on with the others. */
   onError(reason: unknown): void;
+  /** One of these callbacks threw. */
+  onFault(reason: unknown): void;
 }
 
 export interface FinishedTurn {
@@ -42,309 +41,245 @@ export interface FinishedTurn {
 /**
  * Cuts the input into speech segments, has each transcribed while it is spoken, and joins the texts of one turn.
  *
- * Time is counted in samples that the detector has judged, so a recording sent at any pace is cut alike. Frames
- * beyond what the detector has in hand wait in a queue of 2 s; past that the oldest is dropped and counted.
+ * Time is counted in samples that the detector has judged, so a recording sent at any pace is cut alike. Turns end in order, each once
+ * its last transcript is there; meanwhile the next may be spoken.
  */
 export class UserTurn {
   readonly #options: UserTurnOptions;
-  readonly #vadStream: VadStream;
+  readonly #audio: InputAudio;
   readonly #vad: Vad = createVad();
-  readonly #preroll = new Preroll({ framesMax: PREROLL_FRAMES });
-  #waiting: Int16Array[] = [];
-  #judgedSample = 0;
-  #inputSamples = 0;
-  #droppedSamples = 0;
-  #lastInputMs: number;
-  #muted = false;
-  /** The clock's reading at sample 0, as the newest real frame tells it. */
-  #originMs: number;
-  #segment:
-    | { port: TranscriptionSegment; partial: string; forwardedSample: number; startSample: number }
-    | undefined;
-  /** Segments of the turn that are complete, in order; texts arrive when they may. */
-  #finished: Array<{ text: string | undefined }> = [];
-  #pendingFinals = 0;
-  /** The turn was declared over and waits for its last transcript. */
-  #closing: { committed: boolean; overMs: number; endOfSpeechMs: number | undefined } | undefined;
-  /** Position at which `input_commit` came. */
-  #commitSample: number | undefined;
-  #endOfSpeechMs: number | undefined;
+  readonly #segments: SpeechSegments;
+  /** Segments of the turn under way that are complete, in order; texts arrive when they may. */
+  #parts: SpeechPart[] = [];
+  #spokenUntilSample = 0;
+  /** Turns that are over and wait for their last transcript, oldest first. */
+  readonly #closings: Closing[] = [];
+  /** Positions at which `input_commit` came, and which are not judged yet. */
+  readonly #commitSamples: number[] = [];
   #closed = false;
 
   constructor(options: UserTurnOptions) {
     this.#options = options;
-    this.#vadStream = options.detector.open((window) => this.#judge(window));
-    this.#lastInputMs = options.clock.nowMs();
-    this.#originMs = this.#lastInputMs;
+    this.#audio = new InputAudio({
+      clock: options.clock,
+      detector: options.detector,
+      inputClock: options.inputClock,
+      onWindow: (window) => {
+        try {
+          this.#judge(window);
+        } catch (reason) {
+          options.onFault(reason);
+        }
+      },
+    });
+    this.#segments = new SpeechSegments({
+      audio: this.#audio,
+      transcription: options.transcription,
+      onPartial: () => this.#reportPartial(),
+      onFinal: (part) => {
+        if (part.text !== "" && this.#parts.includes(part)) this.#reportPartial();
+        this.#settle();
+      },
+      onError: options.onError,
+      onFault: options.onFault,
+    });
   }
 
-  /** Samples of the client's that were taken in so far: what may be acknowledged. */
-  get acknowledgedSamples(): number {
-    return this.#inputSamples - this.#waiting.length * FRAME_SAMPLES;
+  /** Samples of the client's that were taken in so far. */
+  get takenSamples(): number {
+    return this.#audio.takenSamples;
   }
 
   get droppedSamples(): number {
-    return this.#droppedSamples;
+    return this.#audio.droppedSamples;
   }
 
-  /** Recordings come as fast as they are acknowledged: hold back while transcripts are owed. */
+  /** Recordings come as fast as they are acknowledged: hold back while transcripts are owed. A microphone cannot wait. */
   get backlogged(): boolean {
-    return this.#pendingFinals > PENDING_FINALS_MAX;
+    return (
+      this.#options.inputClock === "samples" && this.#segments.pendingFinals > PENDING_FINALS_MAX
+    );
   }
 
   get userSpeaking(): boolean {
     return this.#vad.speaking;
   }
 
-  /** Something was said, or is being said, that no `onTurnEnded` has covered yet. */
+  /** Something was said, or is being said, in a turn that is not over. */
   get open(): boolean {
-    return (
-      this.#segment !== undefined || this.#finished.length > 0 || this.#commitSample !== undefined
-    );
+    return this.#segments.underWay || this.#parts.length > 0 || this.#commitSamples.length > 0;
   }
 
   /** One frame of the microphone; copied. */
   push(frame: Int16Array): void {
-    if (this.#closed) return;
-    this.#inputSamples += FRAME_SAMPLES;
-    if (this.#muted) return;
-    const nowMs = this.#options.clock.nowMs();
-    this.#lastInputMs = nowMs;
-    this.#take(frame);
-    // The silence that a commit adds takes no time: until it is through, the old reading holds.
-    if (this.#commitSample === undefined) {
-      this.#originMs = nowMs - (this.#preroll.endSample * 1000) / SAMPLE_RATE_HZ;
-    }
+    if (!this.#closed) this.#audio.push(frame);
   }
 
   /** The client lost audio on its own side: time went on. */
   skip(frames: number): void {
-    for (let frame = 0; frame < Math.min(frames, SKIP_FRAMES_MAX); frame++) this.push(SILENCE);
-    this.#inputSamples += Math.max(0, frames - SKIP_FRAMES_MAX) * FRAME_SAMPLES;
+    if (!this.#closed) this.#audio.skip(frames);
   }
 
   mute(muted: boolean): void {
-    this.#muted = muted;
+    this.#audio.mute(muted);
   }
 
-  /** The person is done: ends the turn as soon as what was sent has been judged. */
+  /** The person is done: ends the turn as soon as what was sent has been judged. Each is answered by one turn that is `committed`. */
   commit(): void {
-    if (this.#closed || this.#commitSample !== undefined) return;
-    this.#commitSample = this.#queuedEndSample();
+    if (this.#closed) return;
+    const owed = this.#closings.filter((closing) => closing.committed).length;
+    if (this.#commitSamples.length + owed >= COMMITS_MAX) {
+      throw new AntiphonError(
+        "overloaded",
+        "Too many input_commit at once; await input_committed.",
+        {
+          details: { retryAfterMs: 1_000 },
+        },
+      );
+    }
+    this.#commitSamples.push(this.#audio.endSample);
     // Silence closes the segment in the detector's own way, at no cost in time.
-    for (let frame = 0; frame < COMMIT_SILENCE_FRAMES; frame++) this.#take(SILENCE);
+    this.#audio.addSilence(COMMIT_SILENCE_FRAMES);
   }
 
-  /**
-   * Every 20 ms: where frames stop coming in mid-turn, time goes on as silence, so endpointing always fires. The gap is filled only
-   * once it is sure to be one, and then whole: a late packet would otherwise find silence where its words belong.
-   */
+  /** Every 20 ms. */
   tick(nowMs: number): void {
-    if (this.#options.inputClock !== "realtime" || !this.open || this.#closed) return;
-    if (nowMs - this.#lastInputMs < INPUT_GAP_MS) return;
-    // After a long stall of the process only its end counts: the rest would be silence upon silence.
-    this.#lastInputMs = Math.max(this.#lastInputMs, nowMs - INPUT_BACKLOG_MS_MAX);
-    for (; nowMs - this.#lastInputMs >= FRAME_MS; this.#lastInputMs += FRAME_MS)
-      this.#take(SILENCE);
+    if (!this.#closed) this.#audio.tick(nowMs, this.open);
   }
 
   close(): void {
     this.#closed = true;
-    this.#segment?.port.cancel();
-    this.#segment = undefined;
-    this.#vadStream.close();
-    this.#options.transcription.close();
-  }
-
-  #queuedEndSample(): number {
-    return this.#preroll.endSample + this.#waiting.length * FRAME_SAMPLES;
-  }
-
-  #take(frame: Int16Array): void {
-    if (this.#waiting.length === 0 && this.#inHandMs() < IN_HAND_MS_MAX) {
-      this.#feed(frame);
-      return;
-    }
-    if (this.#waiting.length >= WAITING_FRAMES_MAX) {
-      this.#waiting.shift();
-      this.#droppedSamples += FRAME_SAMPLES;
-    }
-    this.#waiting.push(frame.slice());
-  }
-
-  #inHandMs(): number {
-    return ((this.#preroll.endSample - this.#judgedSample) * 1000) / SAMPLE_RATE_HZ;
-  }
-
-  #feed(frame: Int16Array): void {
-    this.#preroll.push(frame);
-    this.#vadStream.push(frame);
+    this.#audio.close();
+    this.#segments.close();
   }
 
   #judge(window: VadWindow): void {
     if (this.#closed) return;
-    this.#judgedSample = window.endSample;
     for (const event of this.#vad.push(window)) {
-      if (event.kind === "speech-started") this.#beginSegment(event.atSample, true);
-      else this.#endSegment();
+      if (event.kind === "speech-started") this.#speechStarted(event.atSample);
+      else this.#speechEnded(event.atSample);
     }
     this.#forward();
-    this.#splitLongSegment();
     this.#endpoint(window.endSample);
-    while (this.#waiting.length > 0 && this.#inHandMs() < IN_HAND_MS_MAX) {
-      const next = this.#waiting.shift();
-      if (next !== undefined) this.#feed(next);
+  }
+
+  #speechStarted(atSample: number): void {
+    // Speech before the transcript of a turn that only silence had ended: the turn goes on.
+    if (this.#closings.at(-1)?.committed === false) {
+      this.#parts = this.#closings.pop()?.parts ?? [];
     }
+    this.#segments.begin(atSample);
+    this.#options.onSpeechStarted();
   }
 
-  #beginSegment(atSample: number, newSpeech: boolean): void {
-    // Speech before the transcript of a turn that was over: the turn goes on.
-    this.#closing = undefined;
-    const startSample = newSpeech ? Math.max(0, atSample - samplesOf(LEAD_IN_MS)) : atSample;
-    const segment = {
-      partial: "",
-      forwardedSample: startSample,
-      startSample,
-      port: this.#options.transcription.begin((text) => {
-        if (this.#segment !== segment) return;
-        segment.partial = text;
-        this.#options.onPartial(this.#textSoFar());
-      }),
-    };
-    this.#segment = segment;
-    if (newSpeech) this.#options.onSpeechStarted();
-  }
-
-  /** Sends what the detector has shown to be speech, and a short tail; the rest waits for its judgement in the ring. */
   #forward(): void {
-    const segment = this.#segment;
-    if (segment === undefined) return;
-    const untilSample = (this.#vad.lastSpeechSample ?? 0) + samplesOf(TAIL_MS);
-    for (const frame of this.#preroll.from(segment.forwardedSample)) {
-      if (frame.startSample + FRAME_SAMPLES > untilSample) break;
-      segment.port.push(bytesOf(frame.samples));
-      segment.forwardedSample = frame.startSample + FRAME_SAMPLES;
-    }
+    const cut = this.#segments.forward(this.#vad.lastSpeechSample ?? 0);
+    if (cut === undefined) return;
+    this.#parts.push(cut);
+    if (this.#tooLong()) this.#endTurn(false);
   }
 
-  #endSegment(): void {
+  #speechEnded(atSample: number): void {
     this.#forward();
-    const segment = this.#segment;
-    if (segment === undefined) return;
-    this.#segment = undefined;
-    const spokenUntil = this.#vad.lastSpeechSample ?? this.#judgedSample;
-    this.#endOfSpeechMs = this.#originMs + (spokenUntil * 1000) / SAMPLE_RATE_HZ;
-    this.#finish(segment.port);
-    if (!this.#vad.speaking) this.#options.onSpeechEnded();
+    this.#spokenUntilSample = atSample;
+    const part = this.#segments.end();
+    if (part !== undefined) this.#parts.push(part);
+    this.#options.onSpeechEnded();
   }
 
-  /** Recognisers take a bounded segment; endless speech is cut where it stands. */
-  #splitLongSegment(): void {
-    const segment = this.#segment;
-    if (segment === undefined) return;
-    if (segment.forwardedSample - segment.startSample < samplesOf(SEGMENT_MS_MAX)) return;
-    this.#segment = undefined;
-    this.#finish(segment.port);
-    this.#beginSegment(segment.forwardedSample, false);
-  }
-
-  #finish(port: TranscriptionSegment): void {
-    const finished: { text: string | undefined } = { text: undefined };
-    this.#finished.push(finished);
-    this.#pendingFinals++;
-    port
-      .finish()
-      .then(
-        (final) => {
-          finished.text = final.text.trim();
-        },
-        (reason: unknown) => {
-          finished.text = "";
-          if (!this.#closed) this.#options.onError(reason);
-        },
-      )
-      .finally(() => {
-        this.#pendingFinals--;
-        if (this.#closed) return;
-        if (this.#closing === undefined && finished.text !== "") {
-          this.#options.onPartial(this.#textSoFar());
-        }
-        this.#settle();
-      });
-  }
-
-  /** Declares the turn over: by silence, or by the commit once everything before it was judged. */
+  /** Declares the turn over: by silence, or by a commit once everything before it was judged. */
   #endpoint(endSample: number): void {
-    if (this.#vad.speaking || this.#segment !== undefined || this.#closing !== undefined) return;
-    const committed =
-      this.#commitSample !== undefined &&
-      endSample >= this.#commitSample + samplesOf(COMMIT_JUDGED_MS);
-    const silentMs = ((endSample - (this.#vad.lastSpeechSample ?? 0)) * 1000) / SAMPLE_RATE_HZ;
+    if (this.#segments.underWay) return;
+    for (;;) {
+      const commitSample = this.#commitSamples[0];
+      if (commitSample === undefined || endSample < commitSample + samplesOf(COMMIT_JUDGED_MS))
+        break;
+      this.#commitSamples.shift();
+      const last = this.#closings.at(-1);
+      // The turn that silence ended a moment ago is the one that was meant.
+      if (this.#parts.length === 0 && last?.committed === false) last.committed = true;
+      else this.#endTurn(true);
+    }
+    if (this.#parts.length === 0) return;
+    const silent = endSample - this.#spokenUntilSample;
+    // A sound that may yet turn out to be speech is waited for; one that did not is silence like any other.
+    const undecided = endSample - (this.#vad.lastSpeechSample ?? 0) < samplesOf(CANDIDATE_MS_MAX);
     const silentLongEnough =
       this.#options.endpointing === "auto" &&
-      this.#finished.length > 0 &&
-      silentMs >= this.#options.endpointingDelayMs;
-    if (!committed && !silentLongEnough) return;
-    this.#closing = {
+      silent >= samplesOf(this.#options.endpointingDelayMs) &&
+      !undecided;
+    if (silentLongEnough || this.#tooLong()) this.#endTurn(false);
+  }
+
+  #tooLong(): boolean {
+    return textOf(this.#parts).length > TURN_CHARS_MAX;
+  }
+
+  #endTurn(committed: boolean): void {
+    const spoken = this.#parts.length > 0;
+    this.#closings.push({
+      parts: this.#parts,
       committed,
       overMs: this.#options.clock.nowMs(),
-      endOfSpeechMs: this.#finished.length > 0 ? this.#endOfSpeechMs : undefined,
-    };
+      endOfSpeechMs: spoken ? this.#audio.timeOf(this.#spokenUntilSample) : undefined,
+    });
+    this.#parts = [];
     this.#settle();
   }
 
   #settle(): void {
-    const closing = this.#closing;
-    if (closing === undefined || this.#finished.some((each) => each.text === undefined)) return;
-    const text = this.#textSoFar();
-    this.#closing = undefined;
-    this.#finished = [];
-    if (closing.committed) this.#commitSample = undefined;
-    this.#options.onTurnEnded({
-      text,
-      committed: closing.committed,
-      endOfSpeechMs: closing.endOfSpeechMs,
-      endpointingMs: Math.max(0, closing.overMs - (closing.endOfSpeechMs ?? closing.overMs)),
-      transcriptionMs: this.#options.clock.nowMs() - closing.overMs,
-    });
+    for (
+      let closing = this.#closings[0];
+      closing?.parts.every((part) => part.text !== undefined);
+      closing = this.#closings[0]
+    ) {
+      this.#closings.shift();
+      const { parts, committed, overMs, endOfSpeechMs } = closing;
+      this.#options.onTurnEnded({
+        text: textOf(parts),
+        committed,
+        endOfSpeechMs,
+        endpointingMs: Math.max(0, overMs - (endOfSpeechMs ?? overMs)),
+        transcriptionMs: this.#options.clock.nowMs() - overMs,
+      });
+    }
   }
 
-  #textSoFar(): string {
-    return [...this.#finished.map((each) => each.text ?? ""), this.#segment?.partial ?? ""]
-      .filter((text) => text !== "")
-      .join(" ");
+  /** Held back while the turn before has no text yet: a client shows one turn at a time. */
+  #reportPartial(): void {
+    if (this.#closings.length > 0) return;
+    this.#options.onPartial(textOf([...this.#parts, { text: this.#segments.partial }]));
   }
+}
+
+interface Closing {
+  parts: SpeechPart[];
+  committed: boolean;
+  overMs: number;
+  endOfSpeechMs: number | undefined;
+}
+
+function textOf(parts: readonly SpeechPart[]): string {
+  return parts
+    .map((part) => part.text ?? "")
+    .filter((text) => text !== "")
+    .join(" ");
 }
 
 function samplesOf(ms: number): number {
   return (ms * SAMPLE_RATE_HZ) / 1000;
 }
 
-function bytesOf(samples: Int16Array): Uint8Array {
-  return new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength);
-}
-
-const SILENCE = new Int16Array(FRAME_SAMPLES);
-
-/** Enough for the first sound of a word; more brings in silence, which recognisers answer with nothing. */
-const LEAD_IN_MS = 250;
-/** A final consonant is quieter than the detector's threshold. */
-const TAIL_MS = 150;
-/** Lead-in, the three windows that make a start, and half a second of detector lateness, with room. */
-const PREROLL_FRAMES = 100;
-/** Recognition of a segment grows with its length; a breath comes sooner in nearly all speech. */
-const SEGMENT_MS_MAX = 15_000;
-/** The detector works in batches each 10 ms: what it has in hand is far below this unless the machine stalls. */
-const IN_HAND_MS_MAX = 500;
-const WAITING_FRAMES_MAX = (INPUT_BACKLOG_MS_MAX - IN_HAND_MS_MAX) / FRAME_MS;
+/** Three windows of the detector make speech. */
+const CANDIDATE_MS_MAX = 96;
 /**
- * Beyond it a live input has stopped. Networks and busy machines delay frames by 100 ms and more and then deliver them all; the least
- * silence that means anything is the 250 ms that end a segment, so waiting this long delays no decision.
+ * Longer than the silence that ends a segment by twice the three windows that the detector is behind: on recordings that were cut in
+ * mid-word the end came 336 ms after the cut at the latest.
  */
-const INPUT_GAP_MS = 200;
-/** Longer than the silence that ends a segment, by the three windows that the detector may be behind. */
-const COMMIT_SILENCE_FRAMES = 20;
+const COMMIT_SILENCE_FRAMES = 30;
 const COMMIT_JUDGED_MS = 290;
-/** A second lost on the client's side is told as it was; more says that the client slept. */
-const SKIP_FRAMES_MAX = 50;
+/** Nobody lets go of a button this often within the time of one transcript. */
+const COMMITS_MAX = 8;
 const PENDING_FINALS_MAX = 3;
+/** Half an hour of speech without a pause or a commit: it has to be answered some time, and each message holds all of it. */
+const TURN_CHARS_MAX = 24_000;

@@ -1,0 +1,186 @@
+/** The way of the person's audio to the detector: what it has in hand, what waits, what had to be dropped, and when each sample was. Hears nothing itself. */
+import { Preroll, type PrerollFrame } from "@antiphon/audio";
+import { FRAME_MS, FRAME_SAMPLES, INPUT_BACKLOG_MS_MAX, SAMPLE_RATE_HZ } from "@antiphon/protocol";
+import type { Clock } from "@antiphon/runtime";
+import type { VadStream, VadWindow, VoiceActivityDetector } from "./ports.ts";
+
+export interface InputAudioOptions {
+  clock: Clock;
+  detector: VoiceActivityDetector;
+  /** "samples": only samples received move time (a recording); "realtime": time goes on as silence when frames stop. */
+  inputClock: "realtime" | "samples";
+  /** In order; whatever it does, the next window comes after it. */
+  onWindow(window: VadWindow): void;
+}
+
+/**
+ * One line of frames, addressed by sample: the client's, and the silence put between them. Frames beyond what the detector has in hand
+ * wait in a queue of 2 s; past that the oldest of the client's is dropped and counted. Belongs to one session.
+ */
+export class InputAudio {
+  readonly #options: InputAudioOptions;
+  readonly #vadStream: VadStream;
+  readonly #preroll = new Preroll({ framesMax: PREROLL_FRAMES });
+  #waiting: Array<{ frame: Int16Array; fromClient: boolean }> = [];
+  #judgedSample = 0;
+  #judgedMs: number;
+  #takenSamples = 0;
+  #droppedSamples = 0;
+  #lastInputMs: number;
+  #muted = false;
+  /** The clock's reading at sample 0, as the newest real frame tells it, and until `fromSample` as it was before. */
+  #origin: { ms: number; fromSample: number; beforeMs: number };
+
+  constructor(options: InputAudioOptions) {
+    this.#options = options;
+    const nowMs = options.clock.nowMs();
+    this.#lastInputMs = nowMs;
+    this.#judgedMs = nowMs;
+    this.#origin = { ms: nowMs, fromSample: 0, beforeMs: nowMs };
+    this.#vadStream = options.detector.open((window) => this.#judged(window));
+  }
+
+  /** Samples of the client's that the detector was given, or that were not wanted (muted). */
+  get takenSamples(): number {
+    return this.#takenSamples;
+  }
+
+  /** Samples of the client's that nobody had time for. */
+  get droppedSamples(): number {
+    return this.#droppedSamples;
+  }
+
+  /** Position after the newest frame, judged or not. */
+  get endSample(): number {
+    return this.#preroll.endSample + this.#waiting.length * FRAME_SAMPLES;
+  }
+
+  /** One frame of the client's; copied. */
+  push(frame: Int16Array): void {
+    if (this.#muted) {
+      this.#takenSamples += FRAME_SAMPLES;
+      return;
+    }
+    const nowMs = this.#options.clock.nowMs();
+    this.#lastInputMs = nowMs;
+    this.#take(frame, true);
+    this.#origin.ms = nowMs - msOf(this.endSample);
+  }
+
+  /** The client lost frames on its own side: time went on. */
+  skip(frames: number): void {
+    if (this.#muted) return;
+    for (let frame = 0; frame < Math.min(frames, SKIP_FRAMES_MAX); frame++) {
+      this.#take(SILENCE, false);
+    }
+  }
+
+  /** Silence that takes no time: what follows it is heard when it was spoken. Nothing that waits is dropped for it. */
+  addSilence(frames: number): void {
+    const beforeMs = this.#origin.ms;
+    for (let frame = 0; frame < frames; frame++) {
+      if (this.#waiting.length === 0 && this.#handsFree()) this.#feed(SILENCE, false);
+      else this.#waiting.push({ frame: SILENCE, fromClient: false });
+    }
+    this.#origin = { ms: beforeMs - frames * FRAME_MS, fromSample: this.endSample, beforeMs };
+  }
+
+  mute(muted: boolean): void {
+    this.#muted = muted;
+  }
+
+  /**
+   * Every 20 ms. Where frames stop coming while somebody `waits` for the end of a turn, time goes on as silence, so endpointing always
+   * fires. The gap is filled only once it is sure to be one, and then whole: a late packet would otherwise find silence where its words belong.
+   */
+  tick(nowMs: number, waits: boolean): void {
+    if (this.#waiting.length > 0) {
+      // Nothing of what it has in hand was judged for so long: it is lost, and must not hold up what came after it.
+      if (nowMs - this.#judgedMs < DETECTOR_SILENT_MS_MAX) return;
+      this.#judgedMs = nowMs;
+      this.#judgedSample = this.#preroll.endSample;
+      this.#feedWaiting();
+      return;
+    }
+    if (this.#options.inputClock !== "realtime" || !waits) return;
+    if (nowMs - this.#lastInputMs < INPUT_GAP_MS) return;
+    // After a long stall of the process only its end counts: the rest would be silence upon silence.
+    this.#lastInputMs = Math.max(this.#lastInputMs, nowMs - INPUT_BACKLOG_MS_MAX);
+    for (; nowMs - this.#lastInputMs >= FRAME_MS; this.#lastInputMs += FRAME_MS) {
+      this.#take(SILENCE, false);
+    }
+  }
+
+  /** The frames from the one that holds `sample` on, as far as they are still here. */
+  from(sample: number): PrerollFrame[] {
+    return this.#preroll.from(sample);
+  }
+
+  /** The clock's reading when this sample was spoken. */
+  timeOf(sample: number): number {
+    const { ms, fromSample, beforeMs } = this.#origin;
+    return (sample < fromSample ? beforeMs : ms) + msOf(sample);
+  }
+
+  close(): void {
+    this.#waiting = [];
+    this.#vadStream.close();
+  }
+
+  #take(frame: Int16Array, fromClient: boolean): void {
+    if (this.#waiting.length === 0 && this.#handsFree()) {
+      this.#feed(frame, fromClient);
+      return;
+    }
+    if (this.#waiting.length >= WAITING_FRAMES_MAX) {
+      if (this.#waiting.shift()?.fromClient) this.#droppedSamples += FRAME_SAMPLES;
+    }
+    this.#waiting.push({ frame: fromClient ? frame.slice() : frame, fromClient });
+  }
+
+  #feed(frame: Int16Array, fromClient: boolean): void {
+    if (fromClient) this.#takenSamples += FRAME_SAMPLES;
+    this.#preroll.push(frame);
+    this.#vadStream.push(frame);
+  }
+
+  #feedWaiting(): void {
+    while (this.#handsFree()) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#feed(next.frame, next.fromClient);
+    }
+  }
+
+  #handsFree(): boolean {
+    return msOf(this.#preroll.endSample - this.#judgedSample) < IN_HAND_MS_MAX;
+  }
+
+  #judged(window: VadWindow): void {
+    this.#judgedSample = window.endSample;
+    this.#judgedMs = this.#options.clock.nowMs();
+    this.#options.onWindow(window);
+    this.#feedWaiting();
+  }
+}
+
+function msOf(samples: number): number {
+  return (samples * 1000) / SAMPLE_RATE_HZ;
+}
+
+const SILENCE = new Int16Array(FRAME_SAMPLES);
+
+/** Lead-in, the three windows that make a start, and half a second of detector lateness, with room. */
+const PREROLL_FRAMES = 100;
+/** The detector works in batches each 10 ms: what it has in hand is far below this unless the machine stalls. */
+const IN_HAND_MS_MAX = 500;
+const WAITING_FRAMES_MAX = (INPUT_BACKLOG_MS_MAX - IN_HAND_MS_MAX) / FRAME_MS;
+/** A detector's thread that died is loaded again in a fifth of a second; longer than any stall one can still talk through. */
+const DETECTOR_SILENT_MS_MAX = 3_000;
+/**
+ * Beyond it a live input has stopped. Networks and busy machines delay frames by 100 ms and more and then deliver them all; the least
+ * silence that means anything is the 250 ms that end a segment, so waiting this long delays no decision.
+ */
+const INPUT_GAP_MS = 200;
+/** A second lost on the client's side is told as it was; more says that the client slept. */
+const SKIP_FRAMES_MAX = 50;
