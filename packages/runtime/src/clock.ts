@@ -17,7 +17,8 @@ export interface Timer {
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   setTimer(delayMs, action) {
-    const handle = setTimeout(action, delayMs);
+    // A moment that has passed is due now; Node would warn of a negative delay.
+    const handle = setTimeout(action, Math.max(0, delayMs));
     return { cancel: () => clearTimeout(handle) };
   },
 };
