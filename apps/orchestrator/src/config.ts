@@ -29,8 +29,8 @@ const EnvSchema = z.object({
     .default(
       "You are a friendly voice assistant. Your words are spoken aloud: answer in one to three short sentences, without lists, markup or emoji.",
     ),
-  /** BCP 47, of the person's speech where a session says nothing. */
-  LANGUAGE: z.string().default("en"),
+  /** BCP 47, of the person's speech where a session says nothing. (LANGUAGE itself belongs to the desktop: "en_US:en".) */
+  SESSION_LANGUAGE: z.string().default("en"),
   /** Empty: the pool's default voice. */
   VOICE: z.string().default(""),
   /**
@@ -92,7 +92,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     },
     session: {
       instructions: value.INSTRUCTIONS,
-      language: value.LANGUAGE,
+      language: value.SESSION_LANGUAGE,
       voice: value.VOICE === "" ? undefined : value.VOICE,
       endpointingDelayMs: value.ENDPOINTING_DELAY_MS,
       idleTimeoutMs: value.IDLE_TIMEOUT_MS,

@@ -30,6 +30,10 @@ export interface ReplyOptions {
   metrics: TurnMetrics;
   /** The client reports what it has played. */
   reported: boolean;
+}
+
+/** What a reply tells while it lasts: nothing after `stop`. */
+export interface ReplyListener {
   send(frame: OutgoingVoiceFrame): void;
   /** The text so far, each time it grows. */
   onText(text: string): void;
@@ -38,7 +42,7 @@ export interface ReplyOptions {
   onFirstFrame(): void;
   onUtterance(utterance: number): void;
   onError(error: AntiphonError): void;
-  /** Played to its last sample, or failed and what there was has been played. Not called after `stop`. */
+  /** Played to its last sample, or failed and what there was has been played. */
   onEnded(): void;
   onReaderLost(): void;
 }
@@ -48,6 +52,7 @@ export class Reply {
   readonly spoken = new SpokenText();
   readonly pacer: Pacer;
   readonly #options: ReplyOptions;
+  readonly #listener: ReplyListener;
   readonly #abort = new AbortController();
   readonly #texts = new BoundedQueue<{ utterance: number; text: string }>({
     max: UTTERANCES_MAX,
@@ -56,8 +61,9 @@ export class Reply {
   #queuedSamples = 0;
   #utterance = -1;
 
-  constructor(options: ReplyOptions) {
+  constructor(options: ReplyOptions, listener: ReplyListener) {
     this.#options = options;
+    this.#listener = listener;
     this.pacer = new Pacer({
       epoch: options.epoch,
       ring: options.ring,
@@ -65,10 +71,10 @@ export class Reply {
       send: (frame) => this.#send(frame),
       onFirstFrame: () => {
         options.metrics.stamp("first-frame-released", options.clock.nowMs());
-        options.onFirstFrame();
+        listener.onFirstFrame();
       },
-      onPlayed: options.onEnded,
-      onReaderLost: options.onReaderLost,
+      onPlayed: () => listener.onEnded(),
+      onReaderLost: () => listener.onReaderLost(),
     });
   }
 
@@ -101,17 +107,20 @@ export class Reply {
   }
 
   #send(frame: OutgoingVoiceFrame): void {
-    this.#options.send(frame);
+    this.#listener.send(frame);
     if (frame.utterance === this.#utterance) return;
     this.#utterance = frame.utterance;
-    this.#options.onUtterance(frame.utterance);
+    this.#listener.onUtterance(frame.utterance);
   }
 
   /** Tokens → utterances, as fast as they come: a model is not held open for as long as its answer is spoken. */
   async #write(): Promise<void> {
-    const { metrics, clock, llm, answer, request } = this.#options;
+    const { metrics, clock, llm, answer, request, synthesis } = this.#options;
     const signal = this.#abort.signal;
     try {
+      // Nothing is said of a reply before the session can speak.
+      await synthesis;
+      if (signal.aborted) return;
       if (request.kind === "answer") metrics.stamp("llm-requested", clock.nowMs());
       const tokens = request.kind === "say" ? [request.text] : llm.answer(answer, signal);
       const onToken = () => {
@@ -119,12 +128,13 @@ export class Reply {
       };
       for await (const text of utterancesOf(tokens, onToken)) {
         if (signal.aborted) return;
-        const utterance = this.spoken.add(text);
+        const utterance = this.spoken.utteranceCount;
         if (this.#texts.push({ utterance, text }) === "rejected") break;
-        this.#options.onText(this.spoken.written);
+        this.spoken.add(text);
+        this.#listener.onText(this.spoken.written);
       }
     } catch (reason) {
-      if (!signal.aborted) this.#options.onError(AntiphonError.from(reason));
+      if (!signal.aborted) this.#listener.onError(AntiphonError.from(reason));
     } finally {
       this.#texts.close();
     }
@@ -154,7 +164,10 @@ export class Reply {
         current = await following;
       }
     } catch (reason) {
-      if (!signal.aborted) this.#options.onError(AntiphonError.from(reason));
+      if (signal.aborted) return;
+      // What there is plays on. What is still being written, or was begun behind this utterance, would never be played.
+      this.#abort.abort();
+      this.#listener.onError(AntiphonError.from(reason));
     } finally {
       this.pacer.endSource();
     }
@@ -169,8 +182,9 @@ export class Reply {
     for await (const event of events) {
       if (signal.aborted) return;
       if (event.kind === "words") {
-        this.#options.onWords(utterance, this.spoken.addWords(utterance, event.words));
+        this.#listener.onWords(utterance, this.spoken.addWords(utterance, event.words));
       }
+      if (event.kind === "done") this.spoken.end(utterance);
       if (event.kind !== "audio") continue;
       this.#options.metrics.stamp("first-audio", this.#options.clock.nowMs());
       await this.#options.ring.room(signal);
