@@ -1,4 +1,5 @@
 /** A real worker process, driven by a gRPC client that knows only the .proto files. */
+import { existsSync, readFileSync } from "node:fs";
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -24,6 +25,12 @@ afterAll(async () => {
   caller?.close();
   await worker?.stop();
 });
+
+/** Node, our own options, the script, and what it was given. */
+const argumentsOf = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+
+const scratchOf = (pid: number) =>
+  argumentsOf(pid).find((argument) => argument.includes("antiphon-inference-")) ?? "";
 
 const isEnd = ({ kind }: Frame) => kind === "done" || kind === "cancelled" || kind === "error";
 const sounds = (frames: readonly Frame[]) => frames.flatMap(({ audio }) => (audio ? [audio] : []));
@@ -209,12 +216,9 @@ describe("any gRPC client", () => {
 
 describe("an inference child", () => {
   /** Found by its argument: the model's name. */
-  async function childOf(model: string): Promise<number> {
-    const { readFileSync } = await import("node:fs");
+  function childOf(model: string): number {
     const family = familyOf(worker.process.pid ?? 0).slice(1);
-    const found = family.find((pid) =>
-      readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").includes(model),
-    );
+    const found = family.find((pid) => argumentsOf(pid).includes(model));
     if (found === undefined) throw new Error(`no child for ${model}`);
     worker.family.push(found);
     return found;
@@ -223,7 +227,7 @@ describe("an inference child", () => {
   it("that hangs in mid-speech is killed; its utterance may be tried again, others do not notice", async () => {
     const tone = await opened("tone");
     const flite = await opened("flite");
-    const hanging = await childOf("tone");
+    const hanging = childOf("tone");
     tone.call.say("u", "word ".repeat(600));
     await tone.call.until((frame) => frame.audio !== undefined);
     process.kill(hanging, "SIGSTOP");
@@ -233,7 +237,7 @@ describe("an inference child", () => {
     expect(lost?.error).toMatchObject({ code: "deadline_exceeded", retryable: true });
     tone.call.say("u2", "one");
     expect((await tone.call.until(isEnd)).at(-1)?.kind).toBe("done");
-    expect(await childOf("tone")).not.toBe(hanging);
+    expect(childOf("tone")).not.toBe(hanging);
     tone.call.cancel();
     flite.call.cancel();
   });
@@ -242,7 +246,7 @@ describe("an inference child", () => {
     const { call } = await opened("tone");
     call.say("u", "word ".repeat(600));
     await call.until((frame) => frame.audio !== undefined);
-    process.kill(await childOf("tone"), "SIGKILL");
+    process.kill(childOf("tone"), "SIGKILL");
     const lost = (await call.until(isEnd)).at(-1);
     expect(lost?.error).toMatchObject({ code: "unavailable", retryable: true });
     call.say("u2", "one");
@@ -292,6 +296,8 @@ describe("a worker that leaves", () => {
     async (how) => {
       const leaving = await startWorker("tone,flite");
       expect(leaving.family.length).toBe(3);
+      const folders = leaving.family.slice(1).map((pid) => scratchOf(pid));
+      expect(folders.every(existsSync)).toBe(true);
       if (how === "it is killed") leaving.process.kill("SIGKILL");
       else leaving.process.disconnect();
       await leaving.exited;

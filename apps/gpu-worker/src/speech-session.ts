@@ -1,12 +1,13 @@
 /** What a worker remembers of a session between its streams: the voice it claimed, its controls, what was stopped. */
 import { AntiphonError } from "@antiphon/protocol";
-import type { ModelLease } from "./models/model-manager.ts";
-import type { SpeechStream, StoppedIds } from "./speech-stream.ts";
+import { RecentIds } from "./recent-ids.ts";
+import type { SpeechStream } from "./speech-stream.ts";
 import type { VoiceSettings } from "./utterance.ts";
+import type { VoiceClaim } from "./voice-claim.ts";
 
 export class SpeechSession {
   readonly id: string;
-  readonly stopped: StoppedIds = new BoundedIds(STOPPED_MAX);
+  readonly stopped = new RecentIds<true>(STOPPED_MAX);
   #claim: VoiceClaim;
   #stream: SpeechStream | undefined;
   #paused = false;
@@ -61,7 +62,7 @@ export class SpeechSession {
     if (action === "stop") {
       this.#stream?.stop(utteranceId);
       // Seen or not: text that is still on its way must not be spoken.
-      if (utteranceId !== "") this.stopped.add(utteranceId);
+      if (utteranceId !== "") this.stopped.set(utteranceId, true);
     } else {
       this.#paused = action === "pause";
       if (this.#stream !== undefined) this.#stream.gate.paused = this.#paused;
@@ -73,33 +74,6 @@ export class SpeechSession {
   end(): void {
     this.#stream?.finish();
     this.#claim.lease.release();
-  }
-}
-
-/** A voice and the loan of its model. */
-export interface VoiceClaim {
-  settings: VoiceSettings;
-  lease: ModelLease<"tts">;
-}
-
-/** The newest ids, a bounded number of them. */
-class BoundedIds implements StoppedIds {
-  readonly #ids = new Set<string>();
-  readonly #max: number;
-
-  constructor(max: number) {
-    this.#max = max;
-  }
-
-  has(id: string): boolean {
-    return this.#ids.has(id);
-  }
-
-  add(id: string): void {
-    this.#ids.delete(id);
-    this.#ids.add(id);
-    const [oldest] = this.#ids;
-    if (oldest !== undefined && this.#ids.size > this.#max) this.#ids.delete(oldest);
   }
 }
 

@@ -1,18 +1,18 @@
 /** One Synthesize stream: its utterances, spoken in the order begun, each with exactly one terminal. Owns the protocol's rules for it. */
 import assert from "node:assert/strict";
-import { AntiphonError, FRAME_SAMPLES, publicError, TEXT_BYTES_MAX } from "@antiphon/protocol";
-import {
-  type AudioFrameSchema,
-  type SynthesizeRequest,
-  TimingSource,
-} from "@antiphon/protocol/worker";
+import { AntiphonError } from "@antiphon/protocol";
+import type { SynthesizeRequest } from "@antiphon/protocol/worker";
 import type { Log } from "@antiphon/runtime/log";
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { feedGate } from "./feed-gate.ts";
 import { FrameGate } from "./frame-gate.ts";
-import { type SpeechPart, speak } from "./synthesis.ts";
+import {
+  cancelledKind,
+  errorKind,
+  type OutgoingFrame,
+  type OutgoingKind,
+} from "./outgoing-frame.ts";
+import { RecentIds } from "./recent-ids.ts";
 import { Utterance, type VoiceSettings } from "./utterance.ts";
-
-export type OutgoingFrame = MessageInitShape<typeof AudioFrameSchema>;
 
 export interface SpeechStreamOptions {
   /** Nothing new is begun. */
@@ -25,13 +25,7 @@ export interface SpeechStreamHost {
   readonly id: string;
   readonly settings: VoiceSettings;
   /** Ids that STOP or cancel named, whether or not they were seen: they are never spoken. */
-  readonly stopped: StoppedIds;
-}
-
-/** What the session remembers of STOP and cancel. */
-export interface StoppedIds {
-  has(id: string): boolean;
-  add(id: string): void;
+  readonly stopped: RecentIds<true>;
 }
 
 export class SpeechStream {
@@ -43,7 +37,7 @@ export class SpeechStream {
   /** Of these the ones whose turn has not come, in the order begun. */
   readonly #waiting: Utterance[] = [];
   /** Terminals said on this stream, newest last: what was on its way to these utterances is discarded. */
-  readonly #over = new Map<string, Over>();
+  readonly #over = new RecentIds<Over>(OVER_MAX);
   #current: Utterance | undefined;
   #taking = true;
   #running = false;
@@ -89,10 +83,10 @@ export class SpeechStream {
     const live = this.#live(id, attempt);
     if (live === "older") return;
     if (kind.case === "cancel") {
-      stopped.add(id);
+      stopped.set(id, true);
       if (live !== undefined) this.#cancel(live);
       else if (attempt > (this.#over.get(id)?.attempt ?? 0)) {
-        this.#refuse(id, attempt, { case: "cancelled", value: { samples: 0 } });
+        this.#refuse(id, attempt, cancelledKind(0));
       }
       return;
     }
@@ -100,23 +94,19 @@ export class SpeechStream {
     if (utterance === undefined) return;
     try {
       if (kind.case === "end") utterance.endText();
-      else utterance.addText(kind.value.text, textBytes(kind.value.text));
+      else utterance.addText(kind.value.text);
     } catch (reason) {
       this.#fail(utterance, AntiphonError.from(reason));
     }
   }
 
-  /** STOP: one utterance, or with "" all that are not over. False: nothing of that name is under way here. */
-  stop(id: string): boolean {
-    const named = id === "" ? [...this.#pending.values()] : [this.#pending.get(id)];
-    let found = false;
-    for (const utterance of named) {
-      if (utterance === undefined) continue;
-      found = true;
-      this.#attached.stopped.add(utterance.id);
+  /** STOP: one utterance, or with "" all that are not over. */
+  stop(id: string): void {
+    for (const utterance of [...this.#pending.values()]) {
+      if (id !== "" && utterance.id !== id) continue;
+      this.#attached.stopped.set(utterance.id, true);
       this.#cancel(utterance);
     }
-    return found;
   }
 
   /** The caller says nothing more: what it began but did not end can never be complete. */
@@ -142,9 +132,8 @@ export class SpeechStream {
 
   /** Everything fails with this error, each utterance with a terminal of its own; then the stream ends. */
   fail(error: AntiphonError): void {
-    if (!this.#taking) return;
     this.#taking = false;
-    this.#failure = error;
+    this.#failure ??= error;
     for (const utterance of [...this.#pending.values()]) this.#fail(utterance, error);
     this.#endWhenDone();
   }
@@ -176,7 +165,7 @@ export class SpeechStream {
     if (this.#isOver(id, attempt)) return undefined;
     const { settings, stopped } = this.#attached;
     if (stopped.has(id)) {
-      this.#refuse(id, attempt, { case: "cancelled", value: { samples: 0 } });
+      this.#refuse(id, attempt, cancelledKind(0));
       return undefined;
     }
     if (this.#options.draining()) {
@@ -214,67 +203,16 @@ export class SpeechStream {
       const utterance = this.#waiting.shift();
       if (utterance === undefined) break;
       this.#current = utterance;
-      try {
-        await this.#speak(utterance);
-      } catch (reason) {
-        if (!utterance.signal.aborted) await this.#putError(utterance, AntiphonError.from(reason));
-      }
+      await feedGate(utterance, this.gate, {
+        onFailure: (error) => this.#logError(utterance.id, error),
+        onEnd: (spoken) => this.#settle(utterance, spoken),
+      });
     }
     this.#running = false;
   }
 
-  async #speak(utterance: Utterance): Promise<void> {
-    const { settings, signal, pieces } = utterance;
-    const { model, voice } = settings;
-    const wanted = await this.#put(utterance, false, () => ({
-      case: "started",
-      value: { model, voice },
-    }));
-    if (!wanted) return;
-    let seq = 0;
-    for await (const part of speak({ ...settings, pieces, signal })) {
-      if (signal.aborted) return;
-      const kind = part.kind === "frame" ? audioKind(part.pcm, seq++) : wordsKind(part.words);
-      if (!(await this.#put(utterance, part.kind === "frame", () => kind))) return;
-    }
-    if (signal.aborted) return;
-    await this.#putTerminal(utterance, true, () => ({
-      case: "done",
-      value: { samples: utterance.samplesSent },
-    }));
-  }
-
-  /** After the frames that are already in the gate: they were spoken well. */
-  async #putError(utterance: Utterance, error: AntiphonError): Promise<void> {
-    this.#logError(utterance.id, error);
-    await this.#putTerminal(utterance, false, () => errorKind(error, utterance.samplesSent));
-  }
-
-  #put(utterance: Utterance, sound: boolean, kind: () => OutgoingKind): Promise<boolean> {
-    return this.gate.put({
-      owner: utterance,
-      sound,
-      leave: () => {
-        if (sound) utterance.samplesSent += FRAME_SAMPLES;
-        return { utteranceId: utterance.id, attempt: utterance.attempt, kind: kind() };
-      },
-    });
-  }
-
-  async #putTerminal(
-    utterance: Utterance,
-    spoken: boolean,
-    kind: () => OutgoingKind,
-  ): Promise<void> {
-    await this.#put(utterance, false, () => {
-      const terminal = kind();
-      this.#settle(utterance, spoken);
-      return terminal;
-    });
-  }
-
   #cancel(utterance: Utterance): void {
-    this.#cutShort(utterance, { case: "cancelled", value: { samples: utterance.samplesSent } });
+    this.#cutShort(utterance, cancelledKind(utterance.samplesSent));
   }
 
   #fail(utterance: Utterance, error: AntiphonError): void {
@@ -293,7 +231,7 @@ export class SpeechStream {
   /** Ends an utterance that never began. */
   #refuse(utteranceId: string, attempt: number, kind: OutgoingKind): void {
     this.gate.putAhead(() => ({ utteranceId, attempt, kind }));
-    this.#remember(utteranceId, { attempt, spoken: false });
+    this.#over.set(utteranceId, { attempt, spoken: false });
   }
 
   #settle(utterance: Utterance, spoken: boolean): void {
@@ -301,15 +239,8 @@ export class SpeechStream {
     const place = this.#waiting.indexOf(utterance);
     if (place >= 0) this.#waiting.splice(place, 1);
     if (this.#current === utterance) this.#current = undefined;
-    this.#remember(utterance.id, { attempt: utterance.attempt, spoken });
+    this.#over.set(utterance.id, { attempt: utterance.attempt, spoken });
     this.#endWhenDone();
-  }
-
-  #remember(id: string, over: Over): void {
-    this.#over.delete(id);
-    this.#over.set(id, over);
-    const [oldest] = this.#over.keys();
-    if (oldest !== undefined && this.#over.size > OVER_MAX) this.#over.delete(oldest);
   }
 
   #endWhenDone(): void {
@@ -337,37 +268,6 @@ interface Over {
   attempt: number;
   /** Ended in `done`: nothing of it can be under way any more. */
   spoken: boolean;
-}
-
-type OutgoingKind = NonNullable<OutgoingFrame["kind"]>;
-
-function audioKind(pcm: Uint8Array, seq: number): OutgoingKind {
-  return { case: "audio", value: { seq, pcm: pcm as Uint8Array<ArrayBuffer> } };
-}
-
-function wordsKind(words: Extract<SpeechPart, { kind: "words" }>["words"]): OutgoingKind {
-  return {
-    case: "wordTimings",
-    value: {
-      words: words.map(({ text, startSample, endSample, measured }) => ({
-        text,
-        startSample,
-        endSample,
-        source: measured ? TimingSource.MEASURED : TimingSource.ESTIMATED,
-      })),
-    },
-  };
-}
-
-function errorKind(error: AntiphonError, samples: number): OutgoingKind {
-  const { code, message, retryable } = publicError(error);
-  return { case: "error", value: { code, message, retryable, samples } };
-}
-
-function textBytes(text: string): number {
-  const bytes = Buffer.byteLength(text);
-  if (bytes <= TEXT_BYTES_MAX) return bytes;
-  throw new AntiphonError("too_large", `A text has at most ${TEXT_BYTES_MAX} bytes, not ${bytes}.`);
 }
 
 /** 200 ms: covers the wait for the next frame to be computed, and is what a STOP discards. */

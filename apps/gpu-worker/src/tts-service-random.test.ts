@@ -156,7 +156,7 @@ async function story(seed: number): Promise<void> {
 }
 
 describe("two hundred utterances in one session, with controls and texts in any order", () => {
-  it.each([1, 2, 3, 4, 5, 6, 7, 8])("have two hundred ends (seed %i)", async (seed) => {
+  it.each([1, 2, 3, 4, 5])("have two hundred ends (seed %i)", async (seed) => {
     await story(seed);
   });
 });

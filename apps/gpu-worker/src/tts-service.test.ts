@@ -528,6 +528,15 @@ describe("a worker that drains", () => {
     expect(await codeOf(service.start("t"))).toBe("unavailable");
   });
 
+  it("that is out of time fails the rest of a stream that says nothing more, too", async () => {
+    caller.say("a", "one two three");
+    caller.halfClose();
+    await caller.pull();
+    service.server.close();
+    expect(summary([(await caller.pull()) as never])).toEqual(["error a unavailable 0"]);
+    expect(await codeOfStream()).toBe("unavailable");
+  });
+
   it("that is out of time fails the rest with unavailable", async () => {
     caller.say("a", "one two three");
     await caller.pull();

@@ -14,19 +14,15 @@ import {
   type TtsService,
   toConnectError,
 } from "@antiphon/protocol/worker";
-import { type Clock, deadline, type Timer, untilAborted } from "@antiphon/runtime";
+import type { Timer } from "@antiphon/runtime";
 import type { Log } from "@antiphon/runtime/log";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import type { ModelLease } from "./models/model-manager.ts";
-import { languageMatches } from "./recognition-language.ts";
 import { RecognitionProgressTimer } from "./recognition-progress.ts";
-import { SpeechSession, type VoiceClaim } from "./speech-session.ts";
+import { SpeechSession } from "./speech-session.ts";
 import { SpeechStream } from "./speech-stream.ts";
+import { checkVoiceRequest, claimVoice, type VoiceClaimDeps } from "./voice-claim.ts";
 
-export interface TtsServiceDeps {
-  /** Borrows a model, loading it if need be. Model "": the default one. */
-  acquireModel(model: string, language: string): Promise<ModelLease<"tts">>;
-  clock: Clock;
+export interface TtsServiceDeps extends VoiceClaimDeps {
   log: Log;
 }
 
@@ -80,14 +76,14 @@ class Server {
   async startSession(request: StartSessionRequest, signal: AbortSignal) {
     const { sessionId } = request;
     checkId("session", sessionId);
-    checkStart(request);
+    checkVoiceRequest(request);
     if (this.#draining) throw leaving();
     if (!this.#sessions.has(sessionId) && this.#sessions.size >= SESSIONS_MAX) {
       throw new AntiphonError("overloaded", "This worker has as many sessions as it can hold.", {
         details: { retryAfterMs: 5_000 },
       });
     }
-    const claim = await this.#claimInTime(request, signal);
+    const claim = await claimVoice(request, this.#deps, signal);
     const session = this.#sessions.get(sessionId);
     if (session === undefined) this.#sessions.set(sessionId, new SpeechSession(sessionId, claim));
     else session.replaceClaim(claim);
@@ -112,7 +108,8 @@ class Server {
     try {
       yield* stream.responses();
     } catch (reason) {
-      throw atBorderError(this.#deps.log, reason);
+      // A caller that went away is not told anything any more.
+      if (!signal.aborted) throw atBorderError(this.#deps.log, reason);
     } finally {
       stopProgress();
       signal.removeEventListener("abort", onAbort);
@@ -197,46 +194,6 @@ class Server {
     }
   }
 
-  async #claimInTime(request: StartSessionRequest, signal: AbortSignal): Promise<VoiceClaim> {
-    const tooLate = () => new AntiphonError("deadline_exceeded", "The model did not load in time.");
-    const limit = deadline(this.#deps.clock, START_MS_MAX, tooLate, signal);
-    const claiming = this.#claim(request);
-    try {
-      return await untilAborted(claiming, limit.signal);
-    } catch (reason) {
-      // One that comes too late is given back all the same.
-      claiming.then((late) => late.lease.release()).catch(() => {});
-      throw reason;
-    } finally {
-      limit.dispose();
-    }
-  }
-
-  async #claim(request: StartSessionRequest): Promise<VoiceClaim> {
-    const lease = await this.#deps.acquireModel(request.model, request.language);
-    try {
-      const { description, process, model } = lease;
-      const offered = description.languages;
-      const language =
-        request.language === ""
-          ? (offered[0] ?? "")
-          : offered.find((candidate) => languageMatches(request.language, candidate));
-      if (language === undefined) {
-        throw new AntiphonError(
-          "unimplemented",
-          `The model "${model}" does not speak this language.`,
-        );
-      }
-      const voice = request.voice === "" ? description.defaultVoice : request.voice;
-      const gainDb = await lease.gainDb(voice);
-      const speed = request.speed === 0 ? 1 : request.speed;
-      return { lease, settings: { process, model, voice, language, speed, gainDb } };
-    } catch (reason) {
-      lease.release();
-      throw reason;
-    }
-  }
-
   /** A session without a stream is forgotten after a while: its caller has died without a word. */
   #watchIdle(sessionId: string): void {
     this.#idleTimers.get(sessionId)?.cancel();
@@ -269,7 +226,7 @@ function atBorderError(log: Log, reason: unknown) {
   return toConnectError(error);
 }
 
-/** What reading the caller's messages can end in; a caller that went away is not told anything any more. */
+/** What reading the caller's messages can end in. */
 function readFailure(reason: unknown): AntiphonError {
   if (reason instanceof ConnectError && reason.code === Code.ResourceExhausted) {
     return new AntiphonError("too_large", "A message is over its limit.", { cause: reason });
@@ -284,20 +241,6 @@ function checkId(what: string, id: string): void {
     "invalid_argument",
     `A ${what} id has 1 to ${ID_BYTES_MAX} bytes, not ${bytes}.`,
   );
-}
-
-function checkStart({ model, voice, language, speed }: StartSessionRequest): void {
-  for (const name of [model, voice, language]) {
-    if (Buffer.byteLength(name) > ID_BYTES_MAX) {
-      throw new AntiphonError(
-        "invalid_argument",
-        "The name of model, voice or language is too long.",
-      );
-    }
-  }
-  if (speed !== 0 && !(speed >= 0.5 && speed <= 2)) {
-    throw new AntiphonError("invalid_argument", "The speed lies between 0.5 and 2.");
-  }
 }
 
 function actionOf(action: ControlAction): "pause" | "resume" | "stop" {
@@ -321,5 +264,3 @@ function leaving(): AntiphonError {
 const SESSIONS_MAX = 512;
 /** Longer than any pause between two replies that an orchestrator survives. */
 const SESSION_IDLE_MS = 10 * 60_000;
-/** A model that is read from a slow disk; a caller has its own, shorter limit. */
-const START_MS_MAX = 30_000;

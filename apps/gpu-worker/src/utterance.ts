@@ -1,5 +1,5 @@
 /** One utterance of a stream: its text as it arrives, how it is to be spoken, how much of it was sent. */
-import { AntiphonError } from "@antiphon/protocol";
+import { AntiphonError, TEXT_BYTES_MAX } from "@antiphon/protocol";
 import { BoundedQueue } from "@antiphon/runtime";
 import type { InferenceProcess } from "./inference/inference-process.ts";
 import { SentenceSplitter } from "./sentence-splitter.ts";
@@ -40,8 +40,15 @@ export class Utterance {
   }
 
   /** Throws `too_large` and `invalid_argument`; the utterance is then to be failed. */
-  addText(text: string, bytes: number): void {
+  addText(text: string): void {
     if (this.#textEnded) throw new AntiphonError("invalid_argument", "Text came after its end.");
+    const bytes = Buffer.byteLength(text);
+    if (bytes > TEXT_BYTES_MAX) {
+      throw new AntiphonError(
+        "too_large",
+        `A text has at most ${TEXT_BYTES_MAX} bytes, not ${bytes}.`,
+      );
+    }
     this.#textBytes += bytes;
     if (this.#textBytes > UTTERANCE_BYTES_MAX) throw tooLarge();
     this.#add(this.#splitter.push(text));

@@ -9,9 +9,10 @@ import type {
   SpeechRequest,
 } from "../adapters/adapter.ts";
 import type { ChildHandle } from "./child-handle.ts";
-import type { FromChild, ModelDescription, ToChild } from "./child-message.ts";
+import type { ModelDescription, ToChild } from "./child-message.ts";
 import type { InferenceProcess } from "./inference-process.ts";
-import { Job } from "./job.ts";
+import type { Job } from "./job.ts";
+import { JobTable } from "./job-table.ts";
 import { createLatencyEstimate, type LatencyEstimate } from "./latency-estimate.ts";
 import { type JobPriority, SlotQueue } from "./slot-queue.ts";
 
@@ -34,17 +35,14 @@ export type ProcessState = "stopped" | "starting" | "ready" | "failed";
 export class InferenceChildProcess implements InferenceProcess {
   readonly #options: InferenceChildProcessOptions;
   readonly #slots: SlotQueue;
-  readonly #jobs = new Map<number, Job>();
-  #nextJob = 1;
+  readonly #jobs = new JobTable();
   #child: ChildHandle | undefined;
   #gone: Promise<void> = Promise.resolve();
   #state: ProcessState = "stopped";
   #description: ModelDescription | undefined;
   #latency: LatencyEstimate | undefined;
   #restartsMs: number[] = [];
-  #started:
-    | { resolve: (description: ModelDescription) => void; reject: (error: unknown) => void }
-    | undefined;
+  #started: PromiseWithResolvers<ModelDescription> | undefined;
 
   constructor(options: InferenceChildProcessOptions) {
     this.#options = options;
@@ -69,10 +67,10 @@ export class InferenceChildProcess implements InferenceProcess {
   start(): Promise<ModelDescription> {
     this.#restartsMs = [];
     this.#slots.open();
-    return new Promise((resolve, reject) => {
-      this.#started = { resolve, reject };
-      this.#spawn();
-    });
+    const started = Promise.withResolvers<ModelDescription>();
+    this.#started = started;
+    this.#spawn();
+    return started.promise;
   }
 
   /** Ends the process; jobs under way fail. Resolves when it is gone, and the memory free. */
@@ -142,8 +140,7 @@ export class InferenceChildProcess implements InferenceProcess {
       throw unavailable("The model is not running.");
     }
     // The slot is the job's until the child says that it is over: a cancelled run still computes.
-    const job = new Job(this.#nextJob++, release);
-    this.#jobs.set(job.id, job);
+    const job = this.#jobs.add(release);
     child.send(message(job.id));
     return job;
   }
@@ -192,8 +189,10 @@ export class InferenceChildProcess implements InferenceProcess {
     this.#options.log.warn({ model: this.#options.model }, "inference child hangs and is killed");
     // No slot is free until the next child is there, or a waiting job would begin in this one.
     this.#slots.setSlots(0);
-    this.#jobs.delete(job.id);
-    job.end(new AntiphonError("deadline_exceeded", "The model did not answer in time."));
+    this.#jobs.fail(
+      job,
+      new AntiphonError("deadline_exceeded", "The model did not answer in time."),
+    );
     this.#child?.kill();
   }
 
@@ -210,7 +209,7 @@ export class InferenceChildProcess implements InferenceProcess {
       else if (message.type === "ready") {
         readyTimer.cancel();
         this.#ready(message.description, message.warmUpMs);
-      } else this.#take(message);
+      } else this.#jobs.take(message);
     });
     this.#gone = new Promise((resolve) => {
       child.onExit((how) => {
@@ -233,40 +232,12 @@ export class InferenceChildProcess implements InferenceProcess {
     this.#started = undefined;
   }
 
-  #take(message: Exclude<FromChild, { type: "ready" | "load-failed" }>): void {
-    const job = this.#jobs.get(message.job);
-    if (job === undefined) return;
-    switch (message.type) {
-      case "samples":
-        job.push({
-          kind: "samples",
-          samples: message.samples,
-          sampleRateHz: message.sampleRateHz,
-        });
-        break;
-      case "words":
-        job.push({ kind: "words", words: message.words });
-        break;
-      case "transcribed":
-        job.push({ kind: "transcript", result: message.result });
-        break;
-      case "ended":
-        this.#jobs.delete(job.id);
-        job.end();
-        break;
-      case "failed":
-        this.#jobs.delete(job.id);
-        job.end(failureOf(message));
-        break;
-    }
-  }
-
   /** The child ended without being asked to: while it loaded, that is an answer; later it is started again. */
   #lost(failure: string): void {
     const { clock, log, model } = this.#options;
     this.#child = undefined;
     this.#slots.setSlots(0);
-    this.#failJobs(unavailable("The model's process was lost."));
+    this.#jobs.failAll(unavailable("The model's process was lost."));
     if (this.#started !== undefined) {
       this.#fail("failed", failure);
       return;
@@ -290,18 +261,13 @@ export class InferenceChildProcess implements InferenceProcess {
     child?.kill();
     const error = unavailable(state === "stopped" ? failure : "The model could not be started.");
     this.#slots.close(error);
-    this.#failJobs(error);
+    this.#jobs.failAll(error);
     if (state === "failed") {
       this.#options.log.error({ model: this.#options.model, failure }, "model failed");
     }
     this.#setState(state, state === "failed" ? failure : "");
     this.#started?.reject(unavailable(`The model could not be loaded: ${failure}`));
     this.#started = undefined;
-  }
-
-  #failJobs(error: AntiphonError): void {
-    for (const job of this.#jobs.values()) job.end(error);
-    this.#jobs.clear();
   }
 
   #setState(state: ProcessState, failure: string): void {
@@ -313,11 +279,6 @@ export class InferenceChildProcess implements InferenceProcess {
 
 function unavailable(message: string): AntiphonError {
   return new AntiphonError("unavailable", message);
-}
-
-function failureOf(message: Extract<FromChild, { type: "failed" }>): AntiphonError {
-  const { code, retryable } = message;
-  return new AntiphonError(code, message.message, { retryable });
 }
 
 /** Messages of 100 ms that the child may send ahead of its reader: covers the way there and back, wastes little on a STOP. */

@@ -1,4 +1,5 @@
 /** The program of one inference child: loads one model, warms it up, serves its jobs. Everything it needs comes by argument; it reads no environment. */
+import { rmSync } from "node:fs";
 import { systemClock } from "@antiphon/runtime";
 import type { Adapter } from "../adapters/adapter.ts";
 import { createAdapter } from "../models/catalog.ts";
@@ -6,6 +7,9 @@ import type { FromChild, ModelDescription, ToChild } from "./child-message.ts";
 import { createJobRunner } from "./job-runner.ts";
 import { WARM_UP_TEXT } from "./warm-up.ts";
 
+const [model = "", scratchDirectory = "", modelsDirectory = ""] = process.argv.slice(2);
+// The supervisor removes it after a child that was killed; a supervisor that was killed leaves it to the child.
+process.on("exit", () => rmSync(scratchDirectory, { recursive: true, force: true }));
 // Before the first await: a supervisor that dies while the model loads must not leave this process behind.
 process.on("disconnect", () => process.exit(0));
 if (!process.connected) process.exit(0);
@@ -13,7 +17,6 @@ if (!process.connected) process.exit(0);
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => {});
 
-const [model = "", scratchDirectory = "", modelsDirectory = ""] = process.argv.slice(2);
 try {
   const adapter = await createAdapter(model, { scratchDirectory, modelsDirectory });
   await adapter.load();
