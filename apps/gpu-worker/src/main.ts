@@ -23,6 +23,9 @@ const log = createLog({
   level: config.logLevel,
   pii: process.env["ANTIPHON_LOG_PII"] === "1",
 });
+// connect-node prints twenty lines for each caller that breaks off in mid-stream. Ours are JSON, and that is no fault.
+console.error = (...said: unknown[]) =>
+  log.debug({ err: said.find((part) => part instanceof Error) }, "library reported an error");
 process.on("SIGTERM", leave);
 process.on("SIGINT", leave);
 
