@@ -17,8 +17,9 @@ import { createWorkerSynthesizer } from "./routing/worker-client.ts";
 import { WorkerConnections } from "./routing/worker-connections.ts";
 import { createWorkerRecognisers } from "./routing/worker-recognisers.ts";
 import { createRegistryService, WorkerRegistry } from "./routing/worker-registry.ts";
-import type { RecordStore } from "./session/ports.ts";
-import { Session, type SessionDeps, type SessionIdentity } from "./session/session.ts";
+import type { RecordStore, TransportEnd } from "./session/ports.ts";
+import { Session } from "./session/session.ts";
+import type { SessionDeps, SessionIdentity } from "./session/session-deps.ts";
 import { Ticker } from "./session/ticker.ts";
 import { startSocketServer } from "./transport/socket-server.ts";
 import { connectSocket, WebSocketTransport } from "./transport/websocket.ts";
@@ -60,10 +61,8 @@ export async function startOrchestrator(
     clock,
     ticker: new Ticker({
       clock,
-      onError: (ticked, reason) => {
-        log.error({ err: reason }, "a session failed on its tick");
-        (ticked as Session).end({ kind: "error", error: AntiphonError.from(reason) });
-      },
+      onError: (ticked, reason) =>
+        (ticked as Session).end({ kind: "error", error: AntiphonError.from(reason) }),
     }),
     detector,
     transcriber: createWorkerTranscriber({ workers: recognisers, clock, log }),
@@ -144,8 +143,8 @@ class SessionHost {
     const session = new Session(this.#deps, identityOf(lease), {
       transport,
       records,
-      onEnded: () => {
-        log.info({ state: session.state.kind }, "session ended");
+      onEnded: (end) => {
+        logEnd(log, end);
         records.flush().then(ended.resolve, ended.reject);
       },
     });
@@ -166,6 +165,17 @@ class SessionHost {
     for (const session of this.#sessions.keys()) session.end({ kind: "error", error });
     await Promise.all(flushed);
   }
+}
+
+/** A fault of ours is an error, with its cause; what clients and networks do is not. */
+function logEnd(log: Log, end: TransportEnd): void {
+  if (end.kind === "normal") {
+    log.info("session ended");
+    return;
+  }
+  const error = AntiphonError.from(end.error);
+  if (error.code === "internal") log.error({ err: error }, "session failed");
+  else log.info({ code: error.code }, "session ended");
 }
 
 /** Throws `invalid_argument` for a record that cannot be read. */

@@ -24,33 +24,34 @@ export class Conversation {
     return this.#entries;
   }
 
-  /** The person said something that nobody has answered. */
-  get awaitsAnswer(): boolean {
-    return this.#entries.at(-1)?.role === "user";
-  }
-
   addUser(text: string): void {
-    const last = this.#entries.at(-1);
-    if (last?.role === "user") last.text = `${last.text} ${text}`;
-    else this.#add({ role: "user", text, interrupted: false });
+    this.#add({ role: "user", text, interrupted: false });
   }
 
   /** `text`: the words that were heard; "" adds nothing. */
   addAssistant(text: string, interrupted: boolean): void {
-    if (text === "") return;
-    const last = this.#entries.at(-1);
-    if (last?.role === "assistant") {
-      // Two things said in a row, a greeting and an announcement for instance: one entry, as the model expects.
-      last.text = `${last.text} ${text}`;
-      last.interrupted = interrupted;
-    } else this.#add({ role: "assistant", text, interrupted });
+    if (text !== "") this.#add({ role: "assistant", text, interrupted });
   }
 
+  /** Two things said in a row are one entry, as models expect: a greeting and an announcement, a turn that was never answered. */
   #add(entry: ConversationEntry): void {
-    this.#entries.push(entry);
+    const last = this.#entries.at(-1);
+    if (last?.role === entry.role) {
+      last.text = `${last.text} ${entry.text}`;
+      last.interrupted = entry.interrupted;
+    } else this.#entries.push(entry);
+    this.#forgetOldest();
+  }
+
+  #forgetOldest(): void {
     let chars = this.#entries.reduce((sum, each) => sum + each.text.length, 0);
     while (this.#entries.length > ENTRIES_MAX || (chars > CHARS_MAX && this.#entries.length > 1)) {
       chars -= this.#entries.shift()?.text.length ?? 0;
+    }
+    // A session of transcripts only is one entry without end: its newest words stay.
+    const [only] = this.#entries;
+    if (only !== undefined && chars > CHARS_MAX) {
+      only.text = only.text.slice(-CHARS_MAX).replace(/^\S*\s+/u, "");
     }
   }
 }

@@ -24,12 +24,16 @@ export type SessionEvent =
   | { kind: "session-ended" };
 
 export type SessionEffect =
+  | ReplyEffect
+  | { kind: "start-barge-in-timer"; epoch: number }
+  | { kind: "tear-down" };
+
+/** What becomes of replies. */
+export type ReplyEffect =
   | { kind: "start-reply"; epoch: number; request: ReplyRequest }
   /** Nothing of it was played: it leaves no trace. */
   | { kind: "drop-reply" }
   /** STOP: nothing older than `epoch` may be played any more, anywhere. */
   | { kind: "stop-reply"; epoch: number }
-  /** The stopped reply's buffers are empty: what was heard of it is settled. */
-  | { kind: "settle-reply" }
-  | { kind: "start-barge-in-timer"; epoch: number }
-  | { kind: "tear-down" };
+  /** The stopped reply's buffers are empty, or the reply has come to its end: what was heard of it is settled. */
+  | { kind: "settle-reply" };

@@ -1,8 +1,9 @@
 /** What a session tells: messages to its listener, snapshots to its record, counts of both. Derives nothing of its own and decides nothing. */
-import { type AntiphonError, publicError } from "@antiphon/protocol";
+import { type AntiphonError, PROTOCOL_VERSION, publicError } from "@antiphon/protocol";
 import type { Clock } from "@antiphon/runtime";
 import type { ConversationEntry } from "./conversation.ts";
 import type {
+  LanguageModel,
   OutgoingVoiceFrame,
   RecordStore,
   SessionSnapshot,
@@ -33,6 +34,22 @@ export class SessionReport {
     this.#startedMs = options.clock.nowMs();
   }
 
+  /** The session runs. `llm` undefined: transcripts only. */
+  ready(now: { voice: string; inputLanguages: string[]; llm: LanguageModel | undefined }): void {
+    const { sessionId, leaseEpoch, transport } = this.#options;
+    const notice = now.llm?.notice;
+    transport.send({
+      type: "ready",
+      protocol: PROTOCOL_VERSION,
+      sessionId,
+      leaseEpoch,
+      voice: now.voice,
+      inputLanguages: now.inputLanguages,
+      responder: now.llm?.responder ?? { kind: "none" },
+      ...(notice === undefined ? {} : { notice }),
+    });
+  }
+
   /** Says the state where it changed. */
   announce(state: SessionState, userSpeaking: boolean): void {
     if (state.kind === "idle") return;
@@ -48,6 +65,17 @@ export class SessionReport {
       held,
       userSpeaking,
     });
+  }
+
+  /** A turn that `input_commit` ended. */
+  committed(turn: number, text: string): void {
+    this.#options.transport.send({ type: "input_committed", turn, text });
+  }
+
+  /** STOP, down to the farthest buffer. */
+  interrupted(epoch: number): void {
+    this.counts.interruptions++;
+    this.#options.transport.send({ type: "clear", epoch });
   }
 
   transcript(turn: number, text: string, final: boolean): void {

@@ -22,6 +22,11 @@ export interface Transition {
 
 export const INITIAL_STATE: SessionState = { kind: "idle", epoch: 0 };
 
+/** Listening, with nothing under way. */
+export function isQuiet(state: SessionState): boolean {
+  return state.kind === "listening" && !state.thinking;
+}
+
 /** Every event is legal in every state or stale in it; a stale one changes nothing. Events of another epoch are stale. */
 export function transition(state: SessionState, event: SessionEvent): Transition {
   if (event.kind === "session-ended" && state.kind !== "terminated") {

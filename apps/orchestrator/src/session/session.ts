@@ -1,109 +1,69 @@
-/** One conversation: connects the person's turns, the state machine and the replies. Owns what is alive in a session; every decision of state is `session-state.ts`'s. */
-import {
-  AntiphonError,
-  type ClientMessage,
-  PROTOCOL_VERSION,
-  type SessionOptions,
-} from "@antiphon/protocol";
-import type { Clock, Timer } from "@antiphon/runtime";
-import { Conversation, type ConversationEntry } from "./conversation.ts";
-import { CurrentReply, type SettledReply } from "./current-reply.ts";
+/** One conversation: connects its socket, the person's turns, the state machine and the dialogue. Owns what is alive in a session; every decision of state is `session-state.ts`'s. */
+import { AntiphonError, type ClientMessage, type SessionOptions } from "@antiphon/protocol";
+import type { Timer } from "@antiphon/runtime";
+import { Dialogue } from "./dialogue.ts";
 import { MicrophoneInput } from "./microphone-input.ts";
-import type {
-  LanguageModel,
-  RecordStore,
-  SynthesisStream,
-  Synthesizer,
-  Transcriber,
-  Transport,
-  TransportEnd,
-  VoiceActivityDetector,
-} from "./ports.ts";
-import { Reply } from "./reply.ts";
+import type { RecordStore, Transport, TransportEnd } from "./ports.ts";
+import type { SessionDeps, SessionIdentity } from "./session-deps.ts";
 import type { SessionEffect, SessionEvent } from "./session-event.ts";
 import { SessionReport } from "./session-report.ts";
-import { INITIAL_STATE, type SessionState, transition } from "./session-state.ts";
-import type { Ticker } from "./ticker.ts";
-import { TurnMetrics } from "./turn-metrics.ts";
+import { INITIAL_STATE, isQuiet, type SessionState, transition } from "./session-state.ts";
+import { SessionVoice } from "./session-voice.ts";
 import { type FinishedTurn, UserTurn } from "./user-turn.ts";
 
-export interface SessionDeps {
-  clock: Clock;
-  ticker: Ticker;
-  detector: VoiceActivityDetector;
-  transcriber: Transcriber;
-  synthesizer: Synthesizer;
-  llm: LanguageModel;
-  /** How the operator wants sessions to run; a client's options go before. */
-  defaults: SessionDefaults;
+export interface SessionEnds {
+  transport: Transport;
+  records: RecordStore;
+  onEnded(end: TransportEnd): void;
 }
 
-export interface SessionDefaults {
-  instructions: string;
-  language: string;
-  /** Undefined: the pool's own. */
-  voice: string | undefined;
-  endpointingDelayMs: number;
-  idleTimeoutMs: number;
-  synthesisOpenTimeoutMs: number;
-}
-
-export interface SessionIdentity {
-  sessionId: string;
-  leaseEpoch: number;
-  /** Of the orchestrator before this one, if there was one. */
-  history: readonly ConversationEntry[];
-  turnNumber: number;
-}
-
-/** Belongs to one lease of one session; ends with `end`, `session_end`, an idle timeout or a lost reader, and then calls `onEnded` once. */
+/**
+ * Belongs to one lease of one session, from its socket to `end`, `session_end`, an idle timeout or a lost reader; then calls `onEnded`
+ * once, and nothing it is told any more has an effect.
+ */
 export class Session {
   readonly #deps: SessionDeps;
   readonly #identity: SessionIdentity;
-  readonly #transport: Transport;
-  readonly #onEnded: () => void;
-  readonly #conversation: Conversation;
-  readonly #lifetime = new AbortController();
+  readonly #ends: SessionEnds;
+  readonly #report: SessionReport;
+  readonly #dialogue: Dialogue;
   #state: SessionState = INITIAL_STATE;
   #options: SessionOptions = {};
   #userTurn: UserTurn | undefined;
-  #synthesis: Promise<SynthesisStream> | undefined;
-  #voice = "";
   #input: MicrophoneInput | undefined;
-  readonly #replies: CurrentReply;
+  /** Undefined before the start, and where only transcripts are wanted. */
+  #voice: SessionVoice | undefined;
   #bargeInTimer: Timer | undefined;
-  /** The turn whose answer is being made. */
-  #answering: FinishedTurn | undefined;
-  #turnNumber: number;
-  /** The person's newest words have neither been answered nor overtaken. */
-  #owesAnswer = false;
-  #lastHeardFromMs: number;
-  readonly #report: SessionReport;
+  #lastActiveMs: number;
 
-  constructor(
-    deps: SessionDeps,
-    identity: SessionIdentity,
-    ends: { transport: Transport; records: RecordStore; onEnded: () => void },
-  ) {
+  constructor(deps: SessionDeps, identity: SessionIdentity, ends: SessionEnds) {
     this.#deps = deps;
     this.#identity = identity;
-    this.#transport = ends.transport;
+    this.#ends = ends;
+    const { sessionId, leaseEpoch } = identity;
+    const { transport, records } = ends;
     this.#report = new SessionReport({
       clock: deps.clock,
-      sessionId: identity.sessionId,
-      leaseEpoch: identity.leaseEpoch,
-      transport: ends.transport,
-      records: ends.records,
+      sessionId,
+      leaseEpoch,
+      transport,
+      records,
     });
-    this.#onEnded = ends.onEnded;
-    this.#conversation = new Conversation(identity.history);
-    this.#replies = new CurrentReply(deps.clock);
-    this.#turnNumber = identity.turnNumber;
-    this.#lastHeardFromMs = deps.clock.nowMs();
-  }
-
-  get sessionId(): string {
-    return this.#identity.sessionId;
+    this.#dialogue = new Dialogue({
+      clock: deps.clock,
+      identity,
+      defaults: deps.defaults,
+      report: this.#report,
+      state: () => this.#state,
+      onEvent: (event) => this.#dispatch(event),
+      onReaderLost: () =>
+        this.#fail(
+          new AntiphonError("overloaded", "The audio sent to you was not acknowledged for 10 s."),
+        ),
+    });
+    this.#lastActiveMs = deps.clock.nowMs();
+    // From here on: a client that never starts its session is idle, too.
+    deps.ticker.add(this);
   }
 
   get state(): SessionState {
@@ -112,13 +72,14 @@ export class Session {
 
   /** One control message. Throws an AntiphonError for one that does not fit here; the session goes on. */
   receive(message: ClientMessage): void {
-    this.#lastHeardFromMs = this.#deps.clock.nowMs();
-    if (message.type === "session_start") {
-      this.#start(message.options ?? {});
-      return;
-    }
+    if (this.#over) return;
+    this.#lastActiveMs = this.#deps.clock.nowMs();
     if (message.type === "session_end") {
       this.end({ kind: "normal" });
+      return;
+    }
+    if (message.type === "session_start") {
+      this.#start(message.options ?? {});
       return;
     }
     if (this.#state.kind === "idle") {
@@ -126,17 +87,13 @@ export class Session {
     }
     switch (message.type) {
       case "text":
-        this.#typed(message.text);
+        this.#typed(message.text.trim());
         return;
       case "say":
-        this.#requireVoice();
-        this.#dispatch({
-          kind: "reply-requested",
-          request: { kind: "say", text: message.text },
-        });
+        this.#say(message.text);
         return;
       case "interrupt":
-        this.#owesAnswer = false;
+        this.#dialogue.owesNothing();
         this.#dispatch({ kind: "interrupt-requested" });
         return;
       case "input_commit":
@@ -147,7 +104,7 @@ export class Session {
         this.#userTurn?.mute(message.type === "mute");
         return;
       case "playback":
-        this.#replies.playback(message);
+        this.#dialogue.playback(message);
         if (message.empty) this.#dispatch({ kind: "buffers-empty", epoch: message.epoch });
         return;
       case "resume":
@@ -157,12 +114,13 @@ export class Session {
 
   /** One microphone frame: 960 samples, copied. `seq` counts from 0 on each socket. */
   receiveMicrophone(seq: number, frame: Int16Array): void {
+    if (this.#over) return;
     const nowMs = this.#deps.clock.nowMs();
-    this.#lastHeardFromMs = nowMs;
-    this.#report.counts.framesReceived++;
+    this.#lastActiveMs = nowMs;
     if (this.#input === undefined) {
       throw new AntiphonError("failed_precondition", "Send session_start before audio.");
     }
+    this.#report.counts.framesReceived++;
     this.#input.push(seq, frame);
     this.#input.acknowledge(nowMs);
   }
@@ -170,22 +128,29 @@ export class Session {
   /** Every 20 ms, by the process' ticker. */
   tick(nowMs: number): void {
     this.#userTurn?.tick(nowMs);
-    this.#replies.tick(nowMs);
+    this.#dialogue.tick(nowMs);
+    if (this.#over) return;
     this.#input?.acknowledge(nowMs);
-    if (nowMs - this.#lastHeardFromMs > this.#deps.defaults.idleTimeoutMs) {
-      this.end({
-        kind: "error",
-        error: new AntiphonError("deadline_exceeded", "Nothing was heard from you for too long."),
-      });
-    }
+    // Whoever listens to a long answer need not say anything.
+    if (this.#dialogue.replying) this.#lastActiveMs = nowMs;
+    if (nowMs - this.#lastActiveMs <= this.#deps.defaults.idleTimeoutMs) return;
+    this.#fail(new AntiphonError("deadline_exceeded", "Nothing was heard from you for too long."));
   }
 
   /** Ends the session; idempotent. */
   end(end: TransportEnd): void {
-    if (this.#state.kind === "terminated") return;
+    if (this.#over) return;
     this.#dispatch({ kind: "session-ended" });
-    this.#transport.close(end);
-    this.#onEnded();
+    this.#ends.transport.close(end);
+    this.#ends.onEnded(end);
+  }
+
+  get #over(): boolean {
+    return this.#state.kind === "terminated";
+  }
+
+  #fail(reason: unknown): void {
+    this.end({ kind: "error", error: AntiphonError.from(reason) });
   }
 
   #start(options: SessionOptions): void {
@@ -193,222 +158,116 @@ export class Session {
       throw new AntiphonError("failed_precondition", "The session has started already.");
     }
     this.#options = options;
-    const { detector, transcriber, clock, defaults, ticker } = this.#deps;
+    const { detector, transcriber, clock, defaults } = this.#deps;
+    const { sessionId } = this.#identity;
     this.#userTurn = new UserTurn({
       clock,
       detector,
       transcription: transcriber.open({
-        sessionId: this.sessionId,
+        sessionId,
         language: options.language ?? defaults.language,
       }),
       endpointing: options.endpointing ?? "auto",
       endpointingDelayMs: defaults.endpointingDelayMs,
       inputClock: options.inputClock ?? "realtime",
-      onSpeechStarted: () => {
-        this.#dispatch({ kind: "speech-started" });
-        this.#announce();
-      },
+      onSpeechStarted: () => this.#dispatch({ kind: "speech-started" }),
       onSpeechEnded: () => this.#announce(),
-      onPartial: (text) => this.#report.transcript(this.#turnNumber + 1, text, false),
+      onPartial: (text) => this.#report.transcript(this.#dialogue.turnNumber + 1, text, false),
       onTurnEnded: (turn) => this.#turnEnded(turn),
       onError: (reason) => this.#report.error(AntiphonError.from(reason)),
-      onFault: (reason) => this.#fail(AntiphonError.from(reason)),
+      onFault: (reason) => this.#fail(reason),
     });
-    this.#input = new MicrophoneInput(this.#userTurn, this.#transport);
-    ticker.add(this);
+    this.#input = new MicrophoneInput(this.#userTurn, this.#ends.transport);
+    if (options.respond !== false) this.#voice = new SessionVoice(this.#deps, sessionId, options);
+    this.#dialogue.begin(options, this.#voice);
     this.#dispatch({ kind: "session-started" });
-    void this.#open(options);
+    void this.#open();
   }
 
-  async #open(options: SessionOptions): Promise<void> {
-    const { synthesizer, defaults, transcriber, llm, clock } = this.#deps;
-    const respond = options.respond ?? true;
-    const timer = clock.setTimer(defaults.synthesisOpenTimeoutMs, () =>
-      this.#fail(new AntiphonError("unavailable", "No voice could be reached in time.")),
-    );
+  async #open(): Promise<void> {
+    const voice = this.#voice;
     try {
-      if (respond) {
-        this.#synthesis = synthesizer.open(
-          {
-            sessionId: this.sessionId,
-            voice: options.voice ?? defaults.voice,
-            language: undefined,
-            speed: options.speed ?? 1,
-          },
-          this.#lifetime.signal,
-        );
-        this.#voice = (await this.#synthesis).voice;
-      }
-      if (this.#lifetime.signal.aborted) return;
-      this.#transport.send({
-        type: "ready",
-        protocol: PROTOCOL_VERSION,
-        sessionId: this.sessionId,
-        leaseEpoch: this.#identity.leaseEpoch,
-        voice: this.#voice,
-        inputLanguages: transcriber.languages(),
-        responder: respond ? llm.responder : { kind: "none" },
-        ...(llm.notice === undefined || !respond ? {} : { notice: llm.notice }),
+      await voice?.open();
+      if (this.#over) return;
+      this.#report.ready({
+        voice: voice?.name ?? "",
+        inputLanguages: this.#deps.transcriber.languages(),
+        llm: voice && this.#deps.llm,
       });
-      this.#announce();
-      this.#write();
-      if (options.greeting !== undefined && respond && this.#identity.history.length === 0) {
-        this.#dispatch({
-          kind: "reply-requested",
-          request: { kind: "say", text: options.greeting },
-        });
-      }
+      voice?.ready();
+      this.#dialogue.write();
+      this.#greet();
     } catch (reason) {
-      if (!this.#lifetime.signal.aborted) this.#fail(AntiphonError.from(reason));
-    } finally {
-      timer.cancel();
+      this.#fail(reason);
     }
+  }
+
+  /** Whoever has begun already, by voice or in writing, needs no greeting. */
+  #greet(): void {
+    const { greeting } = this.#options;
+    const begun = this.#userTurn?.open || this.#dialogue.turnNumber > 0 || !isQuiet(this.#state);
+    if (greeting === undefined || this.#voice === undefined || begun) return;
+    this.#say(greeting);
+  }
+
+  #say(text: string): void {
+    this.#requireVoice();
+    if (text.trim() === "") return;
+    this.#dispatch({ kind: "reply-requested", request: { kind: "say", text } });
   }
 
   #typed(text: string): void {
     this.#requireVoice();
-    if (text.trim() === "") return;
+    if (text === "") return;
     this.#dispatch({ kind: "interrupt-requested" });
-    this.#turnNumber++;
-    this.#answering = undefined;
-    this.#heardUser(text.trim());
+    this.#dialogue.hear(text, undefined);
     this.#dispatch({ kind: "reply-requested", request: { kind: "answer" } });
   }
 
   #turnEnded(turn: FinishedTurn): void {
     if (turn.text !== "") {
-      this.#turnNumber++;
-      this.#report.transcript(this.#turnNumber, turn.text, true);
-      this.#answering = turn;
-      this.#heardUser(turn.text);
+      this.#report.transcript(this.#dialogue.turnNumber + 1, turn.text, true);
+      this.#dialogue.hear(turn.text, turn);
     }
-    if (turn.committed) {
-      this.#transport.send({ type: "input_committed", turn: this.#turnNumber, text: turn.text });
-    }
-    this.#announce();
-    if (this.#options.respond === false) return;
+    if (turn.committed) this.#report.committed(this.#dialogue.turnNumber, turn.text);
+    // Nothing is begun over the person's next words: both turns are answered after them.
+    if (this.#voice === undefined || this.#userTurn?.userSpeaking) return;
     // A noise may have dropped an answer of which nothing was heard: then it is still owed.
-    const owed = turn.text !== "" || (this.#owesAnswer && this.#isQuiet());
+    const owed = turn.text !== "" || (this.#dialogue.owesAnswer && isQuiet(this.#state));
     if (owed) this.#dispatch({ kind: "reply-requested", request: { kind: "answer" } });
   }
 
-  /** What the person said while a stopped reply is being settled comes after what was heard of it. */
-  #heardUser(text: string): void {
-    this.#settle(this.#replies.settleStopped());
-    this.#conversation.addUser(text);
-    this.#owesAnswer = true;
-    this.#write();
-  }
-  #isQuiet(): boolean {
-    return this.#state.kind === "listening" && !this.#state.thinking;
-  }
-
+  /** Called from timers and promises too: a fault in it ends this session, not the process. */
   #dispatch(event: SessionEvent): void {
-    const next = transition(this.#state, event);
-    this.#state = next.state;
-    for (const effect of next.effects) this.#perform(effect);
-    this.#announce();
-  }
-
-  #perform(effect: SessionEffect): void {
-    switch (effect.kind) {
-      case "start-reply":
-        this.#startReply(effect);
-        return;
-      case "drop-reply": {
-        const dropped = this.#replies.drop();
-        if (dropped !== undefined) this.#report.replyDone(dropped, "", true);
-        return;
-      }
-      case "stop-reply":
-        this.#stopReply(effect.epoch);
-        return;
-      case "settle-reply":
-        this.#bargeInTimer?.cancel();
-        this.#settle(this.#replies.settleStopped() ?? this.#replies.settleEnded());
-        return;
-      case "start-barge-in-timer": {
-        this.#bargeInTimer?.cancel();
-        this.#bargeInTimer = this.#deps.clock.setTimer(BUFFERS_EMPTY_MS_MAX, () =>
-          this.#dispatch({ kind: "barge-in-timed-out", epoch: effect.epoch }),
-        );
-        return;
-      }
-      case "tear-down":
-        this.#tearDown();
-        return;
+    try {
+      const next = transition(this.#state, event);
+      this.#state = next.state;
+      if (next.state.kind !== "barged-in") this.#bargeInTimer?.cancel();
+      for (const effect of next.effects) this.#perform(effect);
+      this.#announce();
+    } catch (reason) {
+      this.#fail(reason);
     }
   }
 
-  #startReply(effect: Extract<SessionEffect, { kind: "start-reply" }>): void {
-    const synthesis = this.#synthesis;
-    if (synthesis === undefined) return;
-    const { clock, llm, defaults } = this.#deps;
-    const spoken = effect.request.kind === "answer" ? this.#answering : undefined;
-    this.#answering = undefined;
-    const reply: Reply = new Reply({
-      epoch: effect.epoch,
-      replyId: `${this.#identity.leaseEpoch}-${++this.#report.counts.replies}`,
-      turn: this.#turnNumber,
-      request: effect.request,
-      answer: {
-        instructions: this.#options.instructions ?? defaults.instructions,
-        language: this.#options.language ?? defaults.language,
-        history: this.#conversation.entries.map(({ role, text }) => ({ role, text })),
-      },
-      llm,
-      synthesis,
-      ring: this.#replies.ring,
-      clock,
-      metrics: new TurnMetrics(spoken),
-      reported: this.#options.playback !== "none",
-      send: (frame) => this.#report.voice(frame),
-      onText: (text) => this.#report.replyText(reply, text),
-      onWords: (utterance, words) => this.#report.caption(reply, utterance, words),
-      onFirstFrame: () => {
-        this.#report.firstFrame(reply);
-        this.#dispatch({ kind: "first-frame-released", epoch: effect.epoch });
-      },
-      onUtterance: () => this.#write(),
-      onError: (error) => this.#report.error(error),
-      onEnded: () => this.#dispatch({ kind: "reply-ended", epoch: effect.epoch }),
-      onReaderLost: () =>
-        this.#fail(
-          new AntiphonError("overloaded", "The audio sent to you was not acknowledged for 10 s."),
-        ),
-    });
-    this.#replies.start(reply);
+  #perform(effect: SessionEffect): void {
+    if (effect.kind === "tear-down") this.#tearDown();
+    else if (effect.kind === "start-barge-in-timer") this.#awaitEmptyBuffers(effect.epoch);
+    else this.#dialogue.perform(effect);
   }
 
-  #stopReply(epoch: number): void {
-    if (!this.#replies.stop()) return;
-    this.#transport.send({ type: "clear", epoch });
-    this.#report.counts.interruptions++;
-  }
-
-  /** Writes what was heard of a reply into the history. */
-  #settle(settled: SettledReply | undefined): void {
-    if (settled === undefined) return;
-    const { reply, text, interrupted } = settled;
-    this.#conversation.addAssistant(text, interrupted);
-    if (text !== "") this.#owesAnswer = false;
-    this.#report.replyDone(reply, text, interrupted);
-    this.#write();
+  #awaitEmptyBuffers(epoch: number): void {
+    this.#bargeInTimer?.cancel();
+    this.#bargeInTimer = this.#deps.clock.setTimer(BUFFERS_EMPTY_MS_MAX, () =>
+      this.#dispatch({ kind: "barge-in-timed-out", epoch }),
+    );
   }
 
   #tearDown(): void {
-    this.#replies.stop();
-    this.#settle(this.#replies.settleStopped());
-    this.#bargeInTimer?.cancel();
-    this.#userTurn?.close();
     this.#deps.ticker.remove(this);
-    this.#lifetime.abort();
-    this.#synthesis?.then(
-      (stream) => stream.close(),
-      // It never opened, and said so when it failed.
-      () => {},
-    );
-    this.#write();
+    this.#userTurn?.close();
+    this.#dialogue.end();
+    this.#voice?.close();
   }
 
   #announce(): void {
@@ -416,33 +275,8 @@ export class Session {
   }
 
   #requireVoice(): void {
-    if (this.#options.respond === false) {
-      throw new AntiphonError(
-        "failed_precondition",
-        "This session was started with respond: false.",
-      );
-    }
-  }
-
-  #fail(error: AntiphonError): void {
-    this.end({ kind: "error", error });
-  }
-
-  #write(): void {
-    const { defaults } = this.#deps;
-    this.#report.put({
-      state: this.#state,
-      turnNumber: this.#turnNumber,
-      history: this.#conversation.entries,
-      reply: this.#replies.reply,
-      options: {
-        instructions: this.#options.instructions ?? defaults.instructions,
-        language: this.#options.language ?? defaults.language,
-        voice: this.#voice,
-        speed: this.#options.speed ?? 1,
-        respond: this.#options.respond ?? true,
-      },
-    });
+    if (this.#voice !== undefined) return;
+    throw new AntiphonError("failed_precondition", "This session was started with respond: false.");
   }
 }
 

@@ -1,4 +1,5 @@
 /** Which words of a reply sound when, and so which were heard. Owns the mapping from samples to words; plays nothing. */
+import { SAMPLE_RATE_HZ } from "@antiphon/protocol";
 import type { TimedWord } from "./ports.ts";
 
 /**
@@ -21,7 +22,13 @@ export class SpokenText {
 
   /** Numbers count from 0, without gaps. */
   add(text: string): number {
-    this.#utterances.push({ text, startSample: undefined, samples: 0, words: undefined });
+    this.#utterances.push({
+      text,
+      startSample: undefined,
+      samples: 0,
+      ended: false,
+      words: undefined,
+    });
     return this.#utterances.length - 1;
   }
 
@@ -32,6 +39,11 @@ export class SpokenText {
 
   addAudio(utterance: number, samples: number): void {
     this.#at(utterance).samples += samples;
+  }
+
+  /** It has all its audio: no more comes. */
+  end(utterance: number): void {
+    this.#at(utterance).ended = true;
   }
 
   /** Positions are the utterance's, which has begun. Returns the same words at positions of the reply. */
@@ -74,6 +86,7 @@ interface SpokenUtterance {
   text: string;
   startSample: number | undefined;
   samples: number;
+  ended: boolean;
   words: TimedWord[] | undefined;
 }
 
@@ -101,7 +114,9 @@ function textThrough(text: string, words: readonly TimedWord[]): string {
 function evenWords(spoken: SpokenUtterance): TimedWord[] {
   const words = spoken.text.split(/\s+/u).filter((word) => word !== "");
   const letters = words.reduce((sum, word) => sum + word.length + 1, 0);
-  const samplesPerLetter = letters === 0 ? 0 : spoken.samples / letters;
+  // Of audio that is still coming, or was cut off, only the beginning is known: the rest is as long as speech usually is.
+  const expected = spoken.ended ? 0 : letters * SAMPLES_PER_LETTER;
+  const samplesPerLetter = letters === 0 ? 0 : Math.max(spoken.samples, expected) / letters;
   let at = 0;
   return words.map((text) => {
     const startSample = at;
@@ -109,3 +124,6 @@ function evenWords(spoken: SpokenUtterance): TimedWord[] {
     return { text, startSample, endSample: at, measured: false };
   });
 }
+
+/** Spoken English at an easy pace: about 150 words, 900 letters and spaces, a minute. */
+const SAMPLES_PER_LETTER = SAMPLE_RATE_HZ / 15;

@@ -1,7 +1,8 @@
 /** A session with everything scripted around it, driven on a fake clock. */
 import type { ClientMessage, SessionOptions } from "@antiphon/protocol";
 import { FakeClock, settle } from "@antiphon/runtime/testing";
-import { Session, type SessionIdentity } from "../session.ts";
+import { Session } from "../session.ts";
+import type { SessionIdentity } from "../session-deps.ts";
 import { Ticker } from "../ticker.ts";
 import { MemoryTransport } from "./memory-transport.ts";
 import {

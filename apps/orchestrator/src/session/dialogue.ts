@@ -1,0 +1,177 @@
+/** What the two have said to each other: the person's turns, the machine's replies, the record of both. Owns the history and what is owed; does not decide when a reply begins or ends. */
+import type { ClientMessageOf, SessionOptions } from "@antiphon/protocol";
+import type { Clock } from "@antiphon/runtime";
+import { Conversation } from "./conversation.ts";
+import { CurrentReply, type SettledReply } from "./current-reply.ts";
+import type { Reply } from "./reply.ts";
+import type { SessionDefaults, SessionIdentity } from "./session-deps.ts";
+import type { ReplyEffect, SessionEvent } from "./session-event.ts";
+import type { SessionReport } from "./session-report.ts";
+import type { SessionState } from "./session-state.ts";
+import type { SessionVoice } from "./session-voice.ts";
+import type { FinishedTurn } from "./user-turn.ts";
+
+export interface DialogueOptions {
+  clock: Clock;
+  identity: SessionIdentity;
+  defaults: SessionDefaults;
+  report: SessionReport;
+  /** For the record. */
+  state(): SessionState;
+  /** What a reply came to. */
+  onEvent(event: SessionEvent): void;
+  onReaderLost(): void;
+}
+
+/** Belongs to one session. */
+export class Dialogue {
+  readonly #options: DialogueOptions;
+  readonly #conversation: Conversation;
+  readonly #replies: CurrentReply;
+  #session: SessionOptions = {};
+  #voice: SessionVoice | undefined;
+  #turnNumber: number;
+  /** The spoken turn whose answer is to be made. */
+  #answering: FinishedTurn | undefined;
+  #owesAnswer = false;
+
+  constructor(options: DialogueOptions) {
+    this.#options = options;
+    this.#conversation = new Conversation(options.identity.history);
+    this.#replies = new CurrentReply(options.clock);
+    this.#turnNumber = options.identity.turnNumber;
+  }
+
+  /** Of the person's newest turn; 0 before the first. */
+  get turnNumber(): number {
+    return this.#turnNumber;
+  }
+
+  /** The person's newest words have neither been answered nor overtaken. */
+  get owesAnswer(): boolean {
+    return this.#owesAnswer;
+  }
+
+  /** A reply is being made or played. */
+  get replying(): boolean {
+    return this.#replies.reply !== undefined;
+  }
+
+  /** `voice` undefined: only the person speaks. */
+  begin(session: SessionOptions, voice: SessionVoice | undefined): void {
+    this.#session = session;
+    this.#voice = voice;
+  }
+
+  /** A turn of the person's, `spoken` or typed. It comes after what was heard of a reply that is still being settled. */
+  hear(text: string, spoken: FinishedTurn | undefined): void {
+    this.#turnNumber++;
+    this.#answering = spoken;
+    this.#settle(this.#replies.settleStopped());
+    this.#conversation.addUser(text);
+    this.#owesAnswer = true;
+    this.write();
+  }
+
+  /** The person wants no answer any more. */
+  owesNothing(): void {
+    this.#owesAnswer = false;
+  }
+
+  perform(effect: ReplyEffect): void {
+    switch (effect.kind) {
+      case "start-reply":
+        this.#startReply(effect);
+        return;
+      case "drop-reply": {
+        const dropped = this.#replies.drop();
+        if (dropped !== undefined) this.#options.report.replyDone(dropped, "", true);
+        return;
+      }
+      case "stop-reply":
+        if (this.#replies.stop()) this.#options.report.interrupted(effect.epoch);
+        return;
+      case "settle-reply":
+        this.#settle(this.#replies.settleStopped() ?? this.#replies.settleEnded());
+        return;
+    }
+  }
+
+  /** A listener's report. */
+  playback(message: ClientMessageOf<"playback">): void {
+    this.#replies.playback(message);
+  }
+
+  tick(nowMs: number): void {
+    this.#replies.tick(nowMs);
+  }
+
+  /** The session is over: what was heard until now was heard. */
+  end(): void {
+    this.#replies.stop();
+    this.#settle(this.#replies.settleStopped());
+    this.write();
+  }
+
+  /** Hands the newest state to the record. */
+  write(): void {
+    const { report, defaults, state } = this.#options;
+    const { instructions, language, speed, respond } = this.#session;
+    report.put({
+      state: state(),
+      turnNumber: this.#turnNumber,
+      history: this.#conversation.entries,
+      reply: this.#replies.reply,
+      options: {
+        instructions: instructions ?? defaults.instructions,
+        language: language ?? defaults.language,
+        voice: this.#voice?.name ?? "",
+        speed: speed ?? 1,
+        respond: respond ?? true,
+      },
+    });
+  }
+
+  #startReply({ epoch, request }: Extract<ReplyEffect, { kind: "start-reply" }>): void {
+    const { report, identity, onEvent, onReaderLost } = this.#options;
+    const voice = this.#voice;
+    if (voice === undefined) throw new Error("a session without a voice cannot reply");
+    const spoken = request.kind === "answer" ? this.#answering : undefined;
+    this.#answering = undefined;
+    const reply: Reply = voice.reply(
+      {
+        epoch,
+        replyId: `${identity.leaseEpoch}-${++report.counts.replies}`,
+        turn: this.#turnNumber,
+        request,
+        history: this.#conversation.entries.map(({ role, text }) => ({ role, text })),
+        ring: this.#replies.ring,
+        spoken,
+      },
+      {
+        send: (frame) => report.voice(frame),
+        onText: (text) => report.replyText(reply, text),
+        onWords: (utterance, words) => report.caption(reply, utterance, words),
+        onFirstFrame: () => {
+          report.firstFrame(reply);
+          onEvent({ kind: "first-frame-released", epoch });
+        },
+        onUtterance: () => this.write(),
+        onError: (error) => report.error(error),
+        onEnded: () => onEvent({ kind: "reply-ended", epoch }),
+        onReaderLost,
+      },
+    );
+    this.#replies.start(reply);
+  }
+
+  #settle(settled: SettledReply | undefined): void {
+    if (settled === undefined) return;
+    const { reply, text, interrupted } = settled;
+    this.#conversation.addAssistant(text, interrupted);
+    // An answer that came to its own end is given, even where there was nothing to hear.
+    if (text !== "" || !interrupted) this.#owesAnswer = false;
+    this.#options.report.replyDone(reply, text, interrupted);
+    this.write();
+  }
+}

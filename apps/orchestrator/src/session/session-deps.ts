@@ -1,0 +1,34 @@
+/** What a session is made of: the ports it uses, how its operator wants it to run, and who it is. Types only. */
+import type { Clock } from "@antiphon/runtime";
+import type { ConversationEntry } from "./conversation.ts";
+import type { LanguageModel, Synthesizer, Transcriber, VoiceActivityDetector } from "./ports.ts";
+import type { Ticker } from "./ticker.ts";
+
+export interface SessionDeps {
+  clock: Clock;
+  ticker: Ticker;
+  detector: VoiceActivityDetector;
+  transcriber: Transcriber;
+  synthesizer: Synthesizer;
+  llm: LanguageModel;
+  /** How the operator wants sessions to run; a client's options go before. */
+  defaults: SessionDefaults;
+}
+
+export interface SessionDefaults {
+  instructions: string;
+  language: string;
+  /** Undefined: the pool's own. */
+  voice: string | undefined;
+  endpointingDelayMs: number;
+  idleTimeoutMs: number;
+  synthesisOpenTimeoutMs: number;
+}
+
+export interface SessionIdentity {
+  sessionId: string;
+  leaseEpoch: number;
+  /** Of the orchestrator before this one, if there was one. */
+  history: readonly ConversationEntry[];
+  turnNumber: number;
+}
