@@ -46,6 +46,8 @@ export async function startSocketServer(options: SocketServerOptions): Promise<S
     maxPayload: RECORD_BYTES_MAX + SOCKET_MESSAGE_BYTES_MAX,
     // Speech does not deflate, and a bomb would.
     perMessageDeflate: false,
+    // A peer that does not answer our close is not waited for. (Spread: the types do not know the option yet.)
+    ...{ closeTimeout: CLOSE_MS_MAX },
     handleProtocols: (offered) => (offered.has(SOCKET_SUBPROTOCOL) ? SOCKET_SUBPROTOCOL : false),
   });
   const server = createServer((request, response) => {
@@ -89,7 +91,8 @@ export async function startSocketServer(options: SocketServerOptions): Promise<S
 }
 
 function refuse(request: IncomingMessage, secret: string): number | undefined {
-  const path = new URL(request.url ?? "/", "http://internal").pathname;
+  // Not parsed as a URL: what is none ("//") must not throw here.
+  const [path] = (request.url ?? "").split("?", 1);
   if (path !== ORCHESTRATOR_STREAM_PATH) return 404;
   const given = request.headers.authorization ?? "";
   return sameSecret(given, `Bearer ${secret}`) ? undefined : 401;
@@ -102,6 +105,8 @@ function sameSecret(given: string, expected: string): boolean {
 }
 
 function rejectUpgrade(socket: Duplex, status: number): void {
+  // Half-closed only, it would stay open for as long as the dialler likes.
+  socket.once("finish", () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${status} ${status === 401 ? "Unauthorized" : "Not Found"}\r\nconnection: close\r\n\r\n`,
   );
@@ -115,10 +120,13 @@ function awaitLease(socket: WebSocket, options: SocketServerOptions): void {
   const timer = options.clock.setTimer(LEASE_MS_MAX, () =>
     refuseWith(new AntiphonError("deadline_exceeded", "No lease came in time.")),
   );
-  socket.on("error", () => socket.terminate());
+  // What was wrong is in the close that the library sends then.
+  socket.on("error", () => {});
   socket.once("close", () => timer.cancel());
   socket.once("message", (data, isBinary) => {
     timer.cancel();
+    // Too late: it was refused already.
+    if (socket.readyState !== socket.OPEN) return;
     try {
       const lease = isBinary
         ? undefined

@@ -66,7 +66,7 @@ export class WebSocketTransport implements Transport {
 /**
  * Hands a socket's messages to its session until it closes.
  *
- * A control message that cannot be read is answered with an error and forgotten, ten times; binary that is no microphone frame
+ * A message that cannot be read, or does not fit, is answered with an error and forgotten, ten times; binary that is no microphone frame
  * ends the session: its sender's audio could only be noise. The session ends with the socket.
  */
 export function connectSocket(
@@ -87,13 +87,15 @@ export function connectSocket(
       } else session.receive(parseClientMessage((data as Buffer).toString("utf8")));
     } catch (reason) {
       const error = AntiphonError.from(reason);
-      const fatal = isBinary || error.code === "internal" || ++refused > REFUSED_MESSAGES_MAX;
+      const noise = isBinary && error.code === "invalid_argument";
+      const fatal = noise || error.code === "internal" || ++refused > REFUSED_MESSAGES_MAX;
       if (fatal) session.end({ kind: "error", error });
       else transport.send({ type: "error", ...publicError(error) });
     }
   });
   socket.on("close", () => session.end({ kind: "normal" }));
-  socket.on("error", () => socket.terminate());
+  // The library has sent a close that says what was wrong (1009: too large); nothing more is heard.
+  socket.on("error", () => session.end({ kind: "normal" }));
 }
 
 /** About five seconds of audio: the most that credit, captions and a reconnecting relay can add up to, several times over. */
