@@ -29,6 +29,11 @@ export class CurrentReply {
     return this.#current;
   }
 
+  /** What was heard of a stopped reply is not known yet. */
+  get settling(): boolean {
+    return this.#stopped !== undefined;
+  }
+
   start(reply: Reply): void {
     this.#current = reply;
     reply.start();

@@ -34,6 +34,8 @@ export class Dialogue {
   /** The spoken turn whose answer is to be made. */
   #answering: FinishedTurn | undefined;
   #owesAnswer = false;
+  /** Said while a listener's last report of a stopped reply is awaited: comes after what was heard of it. */
+  #heardMeanwhile: string[] = [];
 
   constructor(options: DialogueOptions) {
     this.#options = options;
@@ -63,13 +65,13 @@ export class Dialogue {
     this.#voice = voice;
   }
 
-  /** A turn of the person's, `spoken` or typed. It comes after what was heard of a reply that is still being settled. */
+  /** A turn of the person's, `spoken` or typed. */
   hear(text: string, spoken: FinishedTurn | undefined): void {
     this.#turnNumber++;
     this.#answering = spoken;
-    this.#settle(this.#replies.settleStopped());
-    this.#conversation.addUser(text);
     this.#owesAnswer = true;
+    if (this.#replies.settling) this.#heardMeanwhile.push(text);
+    else this.#conversation.addUser(text);
     this.write();
   }
 
@@ -170,7 +172,8 @@ export class Dialogue {
     const { reply, text, interrupted } = settled;
     this.#conversation.addAssistant(text, interrupted);
     // An answer that came to its own end is given, even where there was nothing to hear.
-    if (text !== "" || !interrupted) this.#owesAnswer = false;
+    if (text !== "" || !interrupted) this.#owesAnswer = this.#heardMeanwhile.length > 0;
+    for (const meanwhile of this.#heardMeanwhile.splice(0)) this.#conversation.addUser(meanwhile);
     this.#options.report.replyDone(reply, text, interrupted);
     this.write();
   }

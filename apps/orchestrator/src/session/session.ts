@@ -225,16 +225,18 @@ export class Session {
   }
 
   #turnEnded(turn: FinishedTurn): void {
+    // Nothing is begun over the person's next words: both turns are answered after them.
+    const answers = this.#voice !== undefined && !this.#userTurn?.userSpeaking;
     if (turn.text !== "") {
+      // What sounds meanwhile (a program's words, mostly) is over: its place in the history is before this turn.
+      if (answers) this.#dispatch({ kind: "interrupt-requested" });
       this.#report.transcript(this.#dialogue.turnNumber + 1, turn.text, true);
       this.#dialogue.hear(turn.text, turn);
     }
     if (turn.committed) this.#report.committed(this.#dialogue.turnNumber, turn.text);
-    // Nothing is begun over the person's next words: both turns are answered after them.
-    if (this.#voice === undefined || this.#userTurn?.userSpeaking) return;
     // A noise may have dropped an answer of which nothing was heard: then it is still owed.
     const owed = turn.text !== "" || (this.#dialogue.owesAnswer && isQuiet(this.#state));
-    if (owed) this.#dispatch({ kind: "reply-requested", request: { kind: "answer" } });
+    if (answers && owed) this.#dispatch({ kind: "reply-requested", request: { kind: "answer" } });
   }
 
   /** Called from timers and promises too: a fault in it ends this session, not the process. */
