@@ -1,7 +1,7 @@
 import { AntiphonError } from "@antiphon/protocol";
 import { settle } from "@antiphon/runtime/testing";
 import { describe, expect, it } from "vitest";
-import { ConversationFixture } from "./testing/conversation-fixture.ts";
+import { ConversationFixture, type Script } from "./testing/conversation-fixture.ts";
 import { SILENT_FRAME, WORD_FRAMES } from "./testing/scripted-ports.ts";
 
 describe("a spoken turn", () => {
@@ -169,6 +169,122 @@ describe("while a reply is playing", () => {
   });
 });
 
+describe("words that come while something sounds", () => {
+  it("are answered after it in the history, where a program spoke over the wait for their transcript", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["What time is it?"],
+      answers: ["Noon."],
+      transcriptionMs: 900,
+    });
+    await call.speak(600);
+    await call.silence(900);
+    call.send({ type: "say", text: "One moment please, I am looking." });
+    await call.silence(3_000);
+    const history = call.llm.requests[0]?.history ?? [];
+    expect(history.map((entry) => entry.role)).toEqual(["assistant", "user"]);
+  });
+
+  it("wait until the listener has said how far the stopped reply was played", async () => {
+    const call = await ConversationFixture.started({ answers: ["one two three four.", "Yes."] });
+    call.send({ type: "text", text: "Count" });
+    await call.wait(400);
+    call.reports = false;
+    await call.wait(300);
+    call.send({ type: "text", text: "Stop" });
+    const epoch = call.transport.all("clear")[0]?.epoch ?? 0;
+    // As a client answers a clear: where it was, then that it is empty.
+    call.send({
+      ...call.transport.playback(),
+      epoch: epoch - 1,
+      replyId: "1-1",
+      positionSamples: 29_000,
+    });
+    call.send({ type: "playback", epoch, replyId: null, positionSamples: 0, empty: true });
+    await call.wait(100);
+    expect(call.llm.requests[1]?.history).toEqual([
+      { role: "user", text: "Count" },
+      { role: "assistant", text: "one two three" },
+      { role: "user", text: "Stop" },
+    ]);
+  });
+
+  it("are not talked over: an answer that falls due while the person speaks again is given after that", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["First", "second"],
+      answers: ["Both."],
+      options: { endpointing: "manual" },
+      transcriptionMs: 500,
+    });
+    await call.speak(600);
+    call.send({ type: "input_commit" });
+    await call.speak(1_500);
+    expect(call.transport.all("input_committed")).toHaveLength(1);
+    expect(call.llm.requests).toEqual([]);
+    call.send({ type: "input_commit" });
+    await call.wait(2_000);
+    expect(call.llm.requests.map((each) => each.history)).toEqual([
+      [{ role: "user", text: "First second" }],
+    ]);
+    expect(call.transport.all("reply").at(-1)).toMatchObject({ text: "Both.", done: true });
+  });
+});
+
+describe("before the voice is there", () => {
+  function opening(script: Script) {
+    const voice = Promise.withResolvers<void>();
+    const call = new ConversationFixture(script);
+    call.synthesizer.opening = voice.promise;
+    call.send({ type: "session_start", options: script.options ?? {} });
+    return { call, voice };
+  }
+
+  it("what is asked is answered after `ready`, and no greeting comes over it", async () => {
+    const { call, voice } = opening({ answers: ["Yes."], options: { greeting: "Welcome." } });
+    call.send({ type: "text", text: "Are you there?" });
+    await call.wait(300);
+    expect(call.transport.all("reply")).toEqual([]);
+    voice.resolve();
+    await call.wait(1_000);
+    const types = call.transport.messages.map((each) => each.type);
+    expect(types.indexOf("ready")).toBeLessThan(types.indexOf("reply"));
+    expect(call.synthesizer.spoken).toEqual(["Yes."]);
+  });
+
+  it("somebody who has begun to speak is not greeted", async () => {
+    const { call, voice } = opening({
+      hears: ["Hello"],
+      answers: ["Hi."],
+      options: { greeting: "Welcome." },
+    });
+    await call.speak(600);
+    voice.resolve();
+    await call.speak(200);
+    await call.silence(2_000);
+    expect(call.synthesizer.spoken).toEqual(["Hi."]);
+  });
+
+  it("it ends with `unavailable` when none comes in time, and gives a late one back", async () => {
+    const { call, voice } = opening({});
+    await call.wait(5_100);
+    expect(call.transport.end).toMatchObject({ error: { code: "unavailable" } });
+    expect(call.clock.pendingTimers).toBe(0);
+    voice.resolve();
+    await settle();
+    expect(call.synthesizer.closed).toEqual([true]);
+  });
+
+  it("it can end at once", async () => {
+    const { call, voice } = opening({});
+    call.send({ type: "text", text: "Hello" });
+    call.send({ type: "session_end" });
+    voice.resolve();
+    await settle();
+    expect(call.transport.all("ready")).toEqual([]);
+    expect(call.synthesizer.closed).toEqual([true]);
+    expect(call.clock.pendingTimers).toBe(0);
+  });
+});
+
 describe("while an answer is being thought of", () => {
   it("more speech drops it, and both turns are answered as one", async () => {
     const call = await ConversationFixture.started({
@@ -208,6 +324,33 @@ describe("a reply that fails", () => {
     expect(call.transport.frames).toHaveLength(2 * WORD_FRAMES);
     expect(call.transport.all("reply").at(-1)).toMatchObject({ text: "One two", done: true });
     expect(call.transport.all("error")[0]?.code).toBe("unavailable");
+  });
+
+  it("is not asked for again by each noise", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["", ""],
+      answers: [new AntiphonError("unavailable", "The language model does not answer.")],
+    });
+    call.send({ type: "text", text: "Hello" });
+    await call.wait(300);
+    await call.speak(300);
+    await call.silence(1_500);
+    expect(call.llm.requests).toHaveLength(1);
+  });
+
+  it("in its voice: the model's further words are not told after its end", async () => {
+    const call = await ConversationFixture.started({
+      answers: ["First of all. Then some more. And more."],
+    });
+    call.synthesizer.fails = {
+      text: "First of all.",
+      afterFrames: 5,
+      error: new AntiphonError("unavailable", "The voice was lost."),
+    };
+    call.send({ type: "text", text: "Talk" });
+    await call.wait(2_000);
+    const replies = call.transport.all("reply");
+    expect(replies.filter((each) => each.done)).toEqual([replies.at(-1)]);
   });
 
   it("by having nothing to say: listens again", async () => {
@@ -321,6 +464,41 @@ describe("the end", () => {
       kind: "error",
       error: { code: "deadline_exceeded" },
     });
+  });
+
+  it("comes by itself to a client that never starts its session", async () => {
+    const call = new ConversationFixture();
+    call.clock.advance(601_000);
+    await settle();
+    expect(call.ended).toBe(1);
+    expect(call.clock.pendingTimers).toBe(0);
+  });
+
+  it("does not come to somebody who listens", async () => {
+    const call = await ConversationFixture.started({
+      answers: [`${"word ".repeat(20)}.`],
+      options: { playback: "none" },
+      idleTimeoutMs: 2_000,
+    });
+    call.reports = false;
+    call.send({ type: "text", text: "Talk" });
+    await call.wait(4_000);
+    expect(call.session.state.kind).toBe("speaking");
+    await call.wait(2_500);
+    expect(call.ended).toBe(1);
+  });
+
+  it("is final: what still arrives changes nothing", async () => {
+    const call = await ConversationFixture.started({ hears: ["Hello"] });
+    await call.speak(600);
+    call.send({ type: "session_end" });
+    const before = [call.transport.messages.length, call.records.written.length];
+    call.send({ type: "text", text: "One more thing" });
+    call.send({ type: "input_commit" });
+    call.session.receiveMicrophone(0, SILENT_FRAME);
+    await call.wait(2_000);
+    expect([call.transport.messages.length, call.records.written.length]).toEqual(before);
+    expect(call.clock.pendingTimers).toBe(0);
   });
 
   it("comes with 4429 when a listener that reports acknowledges nothing for ten seconds", async () => {

@@ -68,3 +68,23 @@ describe("words as they come", () => {
     expect(text.utteranceAt(SECOND)).toBe(0);
   });
 });
+
+describe("of a voice without timings", () => {
+  function speaking(samples: number, ended: boolean) {
+    const spoken = new SpokenText();
+    spoken.add("one two three four five six seven eight");
+    spoken.begin(0, 0);
+    spoken.addAudio(0, samples);
+    if (ended) spoken.end(0);
+    return spoken;
+  }
+
+  it("words are spread over all of an utterance that is complete", () => {
+    expect(speaking(48_000, true).heard(24_000)).toBe("one two three four");
+  });
+
+  it("no more is taken as heard than can have been said, while the rest is still coming or will never come", () => {
+    expect(speaking(48_000, false).heard(48_000)).toBe("one two three");
+    expect(speaking(200_000, false).heard(200_000)).toBe("one two three four five six seven eight");
+  });
+});

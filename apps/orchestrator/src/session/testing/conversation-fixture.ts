@@ -22,6 +22,7 @@ export interface Script {
   identity?: Partial<SessionIdentity>;
   /** Time that a final transcript takes. */
   transcriptionMs?: number;
+  idleTimeoutMs?: number;
 }
 
 /** The person in a test: speaks and is silent in frames of 20 ms, listens and reports. */
@@ -66,7 +67,7 @@ export class ConversationFixture {
           language: "en",
           voice: undefined,
           endpointingDelayMs: 600,
-          idleTimeoutMs: 600_000,
+          idleTimeoutMs: script.idleTimeoutMs ?? 600_000,
           synthesisOpenTimeoutMs: 5_000,
         },
       },

@@ -106,9 +106,12 @@ export class ScriptedSynthesizer implements Synthesizer {
   readonly spoken: string[] = [];
   readonly closed: boolean[] = [];
   fails: { text: string; afterFrames: number; error: Error } | undefined;
+  /** Claiming the voice takes until then. */
+  opening: Promise<void> = Promise.resolve();
 
-  open(options: { voice: string | undefined }): Promise<SynthesisStream> {
-    return Promise.resolve({
+  async open(options: { voice: string | undefined }): Promise<SynthesisStream> {
+    await this.opening;
+    return {
       voice: options.voice ?? "tone",
       wholeUtterance: false,
       speak: (utterance, signal) => this.#speak(utterance.text, signal),
@@ -116,7 +119,7 @@ export class ScriptedSynthesizer implements Synthesizer {
       close: () => {
         this.closed.push(true);
       },
-    });
+    };
   }
 
   async *#speak(text: string, signal: AbortSignal): AsyncIterable<SpeechEvent> {
