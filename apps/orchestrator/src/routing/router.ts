@@ -79,6 +79,11 @@ export function languagesOf(view: readonly WorkerView[], kind: "tts" | "asr"): s
   return [...new Set(languages)].sort();
 }
 
+/** Every voice that a model has, ready or not: what could have been asked for. */
+export function voicesOf(view: readonly WorkerView[]): string[] {
+  return [...new Set(view.flatMap(({ models }) => models.flatMap(({ voices }) => voices)))].sort();
+}
+
 /** 0: the same; 1: one is a region or script of the other; 2: two regions of one language; undefined: another language. */
 export function languageDistance(asked: string, offered: string): number | undefined {
   const a = asked.toLowerCase().split("-");

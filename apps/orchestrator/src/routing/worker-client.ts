@@ -1,6 +1,6 @@
 /** Speech from the pool: chooses workers, keeps a session on one, and moves it when that one is lost. Owns attempts; frames are the channel's business. */
 import { randomUUID } from "node:crypto";
-import { AntiphonError, type ErrorCode } from "@antiphon/protocol";
+import { AntiphonError } from "@antiphon/protocol";
 import { fromConnectError, type StartSessionResponse } from "@antiphon/protocol/worker";
 import { type Clock, deadline, untilAborted } from "@antiphon/runtime";
 import type { Log } from "@antiphon/runtime/log";
@@ -10,7 +10,7 @@ import type {
   SynthesisStream,
   Synthesizer,
 } from "../session/ports.ts";
-import { type NoWorker, type RouteRequest, rankWorkers } from "./router.ts";
+import { type NoWorker, type RouteRequest, rankWorkers, voicesOf } from "./router.ts";
 import { SpeechFeed } from "./speech-feed.ts";
 import { SynthesisChannel } from "./synthesis-channel.ts";
 import type { WorkerConnections } from "./worker-connections.ts";
@@ -295,7 +295,7 @@ async function place(
         const anywhere = rankWorkers(view, { ...request, excluding: refused }, random);
         if (anywhere.kind === "ranked") return anywhere.workers[0];
         if (refusal !== undefined) throw refusal;
-        if (!WORTH_WAITING.has(anywhere.reason)) throw NO_WORKER_ERRORS[anywhere.reason]();
+        if (!WORTH_WAITING.has(anywhere.reason)) throw noWorkerError(anywhere.reason, view);
         return undefined;
       };
       const { worker, model, voice } = await registry.waitFor(best, limit.signal);
@@ -329,7 +329,7 @@ async function place(
         start.dispose();
       }
     }
-    throw refusal ?? NO_WORKER_ERRORS["no-workers"]();
+    throw refusal ?? noWorkerError("no-workers", []);
   } finally {
     limit.dispose();
   }
@@ -337,14 +337,24 @@ async function place(
 
 const late = () => new AntiphonError("unavailable", "The voice worker did not answer in time.");
 
-const noWorker = (code: ErrorCode, message: string) => () => new AntiphonError(code, message);
-const NO_WORKER_ERRORS: Readonly<Record<NoWorker, () => AntiphonError>> = {
-  "no-workers": noWorker("unavailable", "No voice worker can be reached."),
-  "not-ready": noWorker("unavailable", "No voice worker is ready."),
-  "unknown-model": noWorker("not_found", "No worker has this model."),
-  "unknown-voice": noWorker("not_found", "No worker has this voice."),
-  "unknown-language": noWorker("unimplemented", "No worker speaks this language."),
-};
+function noWorkerError(reason: NoWorker, view: readonly WorkerView[]): AntiphonError {
+  switch (reason) {
+    case "no-workers":
+      return new AntiphonError("unavailable", "No voice worker can be reached.");
+    case "not-ready":
+      return new AntiphonError("unavailable", "No voice worker is ready.");
+    case "unknown-model":
+      return new AntiphonError("not_found", "No worker has this model.");
+    case "unknown-voice":
+      return new AntiphonError(
+        "not_found",
+        `No worker has this voice; there is ${voicesOf(view).join(", ") || "none"}.`,
+      );
+    case "unknown-language":
+      return new AntiphonError("unimplemented", "No worker speaks this language.");
+  }
+}
+
 const WORTH_WAITING: ReadonlySet<NoWorker> = new Set(["no-workers", "not-ready"]);
 
 /** The first try and one more: what fails twice on two workers fails for its own sake. */
