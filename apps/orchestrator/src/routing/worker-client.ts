@@ -279,7 +279,7 @@ async function place(
   avoid: ReadonlySet<string>,
   parent: AbortSignal,
 ): Promise<Placement> {
-  const limit = deadline(clock, PLACE_DEADLINE_MS, () => NO_WORKER_ERRORS["no-workers"](), parent);
+  const limit = deadline(clock, PLACE_DEADLINE_MS, () => noWorkerError("no-workers", []), parent);
   try {
     const refused = new Set<string>();
     let refusal: AntiphonError | undefined;
