@@ -27,6 +27,9 @@ export class InputAudio {
   #takenSamples = 0;
   #droppedSamples = 0;
   #lastInputMs: number;
+  /** How long nothing has come, as far as this process was there to see it. */
+  #gapMs = 0;
+  #tickedMs: number;
   #muted = false;
   /** The clock's reading at sample 0, as the newest real frame tells it, and until `fromSample` as it was before. */
   #origin: { ms: number; fromSample: number; beforeMs: number };
@@ -36,6 +39,7 @@ export class InputAudio {
     const nowMs = options.clock.nowMs();
     this.#lastInputMs = nowMs;
     this.#judgedMs = nowMs;
+    this.#tickedMs = nowMs;
     this.#origin = { ms: nowMs, fromSample: 0, beforeMs: nowMs };
     this.#vadStream = options.detector.open((window) => this.#judged(window));
   }
@@ -63,6 +67,7 @@ export class InputAudio {
     }
     const nowMs = this.#options.clock.nowMs();
     this.#lastInputMs = nowMs;
+    this.#gapMs = 0;
     this.#take(frame, true);
     this.#origin.ms = nowMs - msOf(this.endSample);
   }
@@ -102,8 +107,12 @@ export class InputAudio {
       this.#feedWaiting();
       return;
     }
+    const sinceTickMs = nowMs - this.#tickedMs;
+    this.#tickedMs = nowMs;
     if (this.#options.inputClock !== "realtime" || !waits) return;
-    if (nowMs - this.#lastInputMs < INPUT_GAP_MS) return;
+    // While this process stood still, frames came in and wait to be read: a late tick counts as little more than one in time.
+    this.#gapMs += Math.min(sinceTickMs, 2 * FRAME_MS);
+    if (this.#gapMs < INPUT_GAP_MS) return;
     // After a long stall of the process only its end counts: the rest would be silence upon silence.
     this.#lastInputMs = Math.max(this.#lastInputMs, nowMs - INPUT_BACKLOG_MS_MAX);
     for (; nowMs - this.#lastInputMs >= FRAME_MS; this.#lastInputMs += FRAME_MS) {
@@ -178,9 +187,9 @@ const WAITING_FRAMES_MAX = (INPUT_BACKLOG_MS_MAX - IN_HAND_MS_MAX) / FRAME_MS;
 /** A detector's thread that died is loaded again in a fifth of a second; longer than any stall one can still talk through. */
 const DETECTOR_SILENT_MS_MAX = 3_000;
 /**
- * Beyond it a live input has stopped. Networks and busy machines delay frames by 100 ms and more and then deliver them all; the least
- * silence that means anything is the 250 ms that end a segment, so waiting this long delays no decision.
+ * Beyond it a live input has stopped. Networks and busy machines delay frames by a few hundred milliseconds and then deliver them all:
+ * silence put in their place would tear a word apart. A turn ends after 600 ms of silence, so waiting this long delays no answer.
  */
-const INPUT_GAP_MS = 200;
+const INPUT_GAP_MS = 400;
 /** A second lost on the client's side is told as it was; more says that the client slept. */
 const SKIP_FRAMES_MAX = 50;

@@ -211,6 +211,24 @@ describe("silence", () => {
   });
 });
 
+describe("a live microphone's frames that come late and all at once", () => {
+  it.each([
+    ["because the network or the client held them up", 20],
+    ["because this process stood still", 2_000],
+  ])("%s stay together", async (_, tickMs) => {
+    const { turn, clock, segments, speak } = listening({ inputClock: "realtime" });
+    await speak(600);
+    for (let lateMs = 0; lateMs < Math.max(tickMs, 360); lateMs += tickMs) {
+      clock.advance(tickMs);
+      turn.tick(clock.nowMs());
+    }
+    await speak(600);
+    turn.commit();
+    await settle();
+    expect(segments.map((frames) => frames.filter((number) => number > 0))).toEqual([range(1, 60)]);
+  });
+});
+
 describe("what a recogniser is given", () => {
   it("begins a quarter of a second before the speech and ends 150 ms after it", async () => {
     const { segments, speak, silence } = listening();
