@@ -211,6 +211,17 @@ describe("silence", () => {
   });
 });
 
+describe("a turn that its recogniser left in mid-sentence", () => {
+  it("ends in a full stop; commas inside it stay", async () => {
+    const { texts, speak, silence } = listening({ hears: ["If you please,", "turn it on,"] });
+    await speak(600);
+    await silence(400);
+    await speak(600);
+    await silence(1_000);
+    expect(texts()).toEqual(["If you please, turn it on."]);
+  });
+});
+
 describe("a live microphone's frames that come late and all at once", () => {
   it.each([
     ["because the network or the client held them up", 20],

@@ -236,7 +236,7 @@ export class UserTurn {
       this.#closings.shift();
       const { parts, committed, overMs, endOfSpeechMs } = closing;
       this.#options.onTurnEnded({
-        text: textOf(parts),
+        text: closed(textOf(parts)),
         committed,
         endOfSpeechMs,
         endpointingMs: Math.max(0, overMs - (endOfSpeechMs ?? overMs)),
@@ -264,6 +264,11 @@ function textOf(parts: readonly SpeechPart[]): string {
     .map((part) => part.text ?? "")
     .filter((text) => text !== "")
     .join(" ");
+}
+
+/** Recognisers end a segment in mid-sentence with a comma; when the turn is over, so is the sentence. */
+function closed(text: string): string {
+  return text.replace(/[,;:]+$/u, ".");
 }
 
 function samplesOf(ms: number): number {
