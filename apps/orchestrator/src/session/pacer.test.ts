@@ -61,24 +61,47 @@ describe("with more audio than time", () => {
 });
 
 describe("after a stall of the process", () => {
-  it("shifts the grid instead of bursting", () => {
-    const { sent, fill, run, stall } = pacing();
-    fill(60);
-    run(200);
-    const before = sent.length;
-    stall(400);
-    run(20);
-    expect(sent.length - before).toBeLessThanOrEqual(2);
-  });
+  it.each([60, 140, 400, 2_000])(
+    "of %i ms the listener has the whole lead again, and no more",
+    (stallMs) => {
+      const { sent, fill, run, stall, now } = pacing();
+      fill(75);
+      run(200);
+      const playingSince = sent[0]?.atMs ?? 0;
+      const dryMs = Math.max(0, stallMs - 200);
+      stall(stallMs);
+      run(20);
+      const leadMs = sent.length * 20 - (now() - 20 - playingSince - dryMs);
+      expect(leadMs).toBeGreaterThanOrEqual(200);
+      expect(leadMs).toBeLessThanOrEqual(220);
+      const before = sent.length;
+      run(100);
+      expect(sent.length - before).toBe(5);
+    },
+  );
 
-  it("catches up on a short one", () => {
-    const { sent, fill, run, stall } = pacing();
-    fill(60);
+  it("that left the listener without sound knows how far it has heard", () => {
+    const { fill, run, stall, pacer, now } = pacing();
+    fill(75);
     run(200);
-    const before = sent.length;
-    stall(60);
+    stall(1_000);
     run(20);
-    expect(sent.length - before).toBe(4);
+    // Ten frames of lead and those of the first 200 ms sounded; then there was nothing to play.
+    const playedMs = pacer.playedSamples(now()) / 48;
+    expect(playedMs).toBeGreaterThanOrEqual(400);
+    expect(playedMs).toBeLessThanOrEqual(440);
+  });
+});
+
+describe("when the voice is late", () => {
+  it("fills the lead again from what comes, in one go", () => {
+    const { sent, fill, run } = pacing();
+    fill(20);
+    run(1_000);
+    const before = sent.length;
+    fill(40);
+    run(20);
+    expect(sent.length - before).toBe(11);
   });
 });
 

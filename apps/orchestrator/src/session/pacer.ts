@@ -29,8 +29,8 @@ export interface PacerOptions {
  *
  * Workers synthesise faster than speech. Sent at once, the audio would sit in the client's buffer and a barge-in would silence
  * nothing, so the lead (200 ms) is all that can still be heard after a STOP that never arrives. Due times count from the first
- * frame, not from the last send: a late timer does not add up. After a stall of more than 100 ms the grid shifts
- * instead of bursting: the listener's buffer has run dry by then, and a burst would only deepen the lead.
+ * frame, not from the last send: a late timer does not add up. A stall is made up for by filling the lead again, at most: where it was
+ * longer than the lead the listener's buffer ran dry, sound is late by the rest, and the grid shifts by that.
  *
  * Credit: at most lead + 300 ms of unacknowledged audio is in flight. Belongs to one reply; after `stop` it is finished.
  */
@@ -130,7 +130,7 @@ export class Pacer {
       const lateMs = nowMs - (this.#gridMs + this.#seq * FRAME_MS - LEAD_MS);
       if (lateMs < 0) break;
       if (!this.#hasCredit(nowMs)) return;
-      if (lateMs > STALL_MS && this.#seq > LEAD_MS / FRAME_MS) this.#gridMs += lateMs;
+      if (lateMs > LEAD_MS) this.#gridMs += lateMs - LEAD_MS;
       this.#options.send({
         epoch: this.#options.epoch,
         utterance: frame.utterance,
@@ -170,7 +170,5 @@ export class Pacer {
 
 /** Beyond the lead's ten, so that a first burst goes out in one tick and no stall can turn into a flood. */
 const FRAMES_PER_TICK_MAX = 16;
-/** Half the lead: what a listener with a 100 ms buffer would not have noticed. */
-const STALL_MS = 100;
 /** A client that reports may lag by its jitter buffer, its output latency and the network; then the reply is over anyway. */
 const PLAYOUT_GRACE_MS = 2_000;
