@@ -77,17 +77,25 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   }
 }
 
-/** A port that was free a moment ago. */
+/**
+ * A port that nobody listens on. Below the range from which systems hand out ports of their own accord: one from in there could be
+ * given to another process before the stack takes it.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port was given");
-  return address.port;
+  for (let tries = 0; tries < 50; tries++) {
+    const port = PORTS_FROM + Math.floor(Math.random() * PORTS);
+    const server = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+    if (free) return port;
+  }
+  throw new Error("no free port was found");
 }
+
+const PORTS_FROM = 12_000;
+const PORTS = 20_000;
 
 async function end(
   launcher: ChildProcess,
