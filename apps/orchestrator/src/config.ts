@@ -1,5 +1,6 @@
 /** The orchestrator's configuration: one schema, defaults with their reasons. Reads no environment itself. */
 import { z } from "zod";
+import type { SessionDefaults } from "./session/session-deps.ts";
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const ms = z.coerce.number().int().min(0);
@@ -56,14 +57,7 @@ export type Config = Readonly<{
   poolSecret: string;
   edgeUrl: string;
   llm: Readonly<{ baseUrl: string; model: string; apiKey: string; discovery: boolean }>;
-  session: Readonly<{
-    instructions: string;
-    language: string;
-    voice: string | undefined;
-    endpointingDelayMs: number;
-    idleTimeoutMs: number;
-    synthesisOpenTimeoutMs: number;
-  }>;
+  session: Readonly<SessionDefaults>;
   sessionsMax: number;
   log: Readonly<{ level: z.infer<typeof EnvSchema>["LOG_LEVEL"]; pii: boolean }>;
 }>;
