@@ -1,6 +1,6 @@
 /** Which models are resident: loads, unloads, lends. Owns their processes and what is known of them; what they compute is asked of `InferenceProcess`. */
 import { AntiphonError } from "@antiphon/protocol";
-import { ModelKind, ModelState } from "@antiphon/protocol/worker";
+import { type ModelInfo, ModelKind, ModelState } from "@antiphon/protocol/worker";
 import type { Clock } from "@antiphon/runtime";
 import type { Log } from "@antiphon/runtime/log";
 import type { Adapter } from "../adapters/adapter.ts";
@@ -33,22 +33,7 @@ export interface ModelLease<Kind extends Adapter["kind"] = Adapter["kind"]> {
 }
 
 /** What `ListModels` and beats say of a model. */
-export interface ModelStatus {
-  model: string;
-  kind: ModelKind;
-  state: ModelState;
-  voices: string[];
-  defaultVoice: string;
-  languages: string[];
-  wholeUtterance: boolean;
-  slots: number;
-  busy: number;
-  firstAudioLatencyMs: number;
-  loadMs: number;
-  licence: string;
-  failure: string;
-  isDefault: boolean;
-}
+export type ModelStatus = Omit<ModelInfo, "$typeName" | "$unknown">;
 
 export class ModelManager {
   readonly #models = new Map<string, ManagedModel>();
