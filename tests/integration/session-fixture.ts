@@ -20,6 +20,7 @@ import {
   ScriptedSynthesizer,
   ScriptedTranscriber,
 } from "../../apps/orchestrator/src/session/testing/scripted-ports.ts";
+import { SESSION_DEFAULTS } from "../../apps/orchestrator/src/session/testing/session-defaults.ts";
 import { Ticker } from "../../apps/orchestrator/src/session/ticker.ts";
 import { SessionHost } from "../../apps/orchestrator/src/session-host.ts";
 import {
@@ -86,14 +87,7 @@ export class SessionServer {
         transcriber: new ScriptedTranscriber(script.hears ?? []),
         synthesizer: new ScriptedSynthesizer(),
         llm: new ScriptedLanguageModel(script.answers ?? []),
-        defaults: {
-          instructions: "",
-          language: "en",
-          voice: undefined,
-          endpointingDelayMs: 600,
-          idleTimeoutMs: 60_000,
-          synthesisOpenTimeoutMs: 5_000,
-        },
+        defaults: { ...SESSION_DEFAULTS, idleTimeoutMs: 60_000 },
       },
       sessionsMax: script.sessionsMax ?? 10,
       edgeUrl: `http://127.0.0.1:${(edge.address() as AddressInfo).port}`,

@@ -32,6 +32,8 @@ export const SessionViewSchema = z.object({
         firstAudioLatencyMs: z.int().nullable(),
         endOfSpeechToFirstAudioMs: z.int().nullable(),
         durationMs: z.int(),
+        /** How often each thing worth counting happened, for instance `falseInterruptions`. */
+        counters: z.record(z.string(), z.int()),
       }),
     })
     .nullable(),
@@ -70,6 +72,7 @@ function conversationOf(record: SessionRecord): SessionView["conversation"] {
       firstAudioLatencyMs: metrics?.firstAudioLatencyMs || null,
       endOfSpeechToFirstAudioMs: metrics?.endOfSpeechToFirstAudioMs || null,
       durationMs: metrics?.durationMs ?? 0,
+      counters: { ...metrics?.counters },
     },
   };
 }

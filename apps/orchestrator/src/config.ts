@@ -34,10 +34,26 @@ const EnvSchema = z.object({
   SESSION_LANGUAGE: z.string().default("en"),
   /** Empty: the pool's default voice. */
   VOICE: z.string().default(""),
-  /**
-   * Silence that ends a turn. People pause for up to half a second inside a sentence; each further 100 ms is felt in every answer.
-   */
-  ENDPOINTING_DELAY_MS: ms.default(600),
+  /** Silence that ends a turn after a sentence that sounds complete; each further 100 ms is felt in every answer. */
+  ENDPOINTING_MIN_DELAY_MS: ms.default(500),
+  /** Silence that ends a turn after "and …": people think for up to two seconds before they go on. */
+  ENDPOINTING_MAX_DELAY_MS: ms.default(2_000),
+  /** "off": nothing said over a reply stops it. */
+  INTERRUPTION: z.enum(["on", "off"]).default("on"),
+  /** "adaptive" lets a reply go on after a cough or "mm-hm"; "vad" stops it at any speech that lasts. */
+  INTERRUPTION_MODE: z.enum(["adaptive", "vad"]).default("adaptive"),
+  /** Speech over a reply that stops it whatever its words: longer than any backchannel. */
+  INTERRUPTION_MIN_DURATION_MS: ms.default(700),
+  /** Words, backchannels not counted, that stop a reply before that. */
+  INTERRUPTION_MIN_WORDS: z.coerce.number().int().min(1).default(1),
+  /** After this much silence a paused reply goes on: a longer hole is taken for a fault. */
+  FALSE_INTERRUPTION_TIMEOUT_MS: ms.default(600),
+  /** "off": speech that came to nothing ends the reply. */
+  RESUME_FALSE_INTERRUPTION: z.enum(["on", "off"]).default("on"),
+  /** Comma-separated words that mean "go on". Empty: the built-in list of the session's language. */
+  BACKCHANNELS: z.string().default(""),
+  /** The language model begins while the turn may still go on: saves its first token's time, costs some answers nobody hears. */
+  PREEMPTIVE_GENERATION: z.enum(["on", "off"]).default("on"),
   /** A forgotten browser tab sends frames; a forgotten program does not. */
   IDLE_TIMEOUT_MS: ms.default(600_000),
   /** A worker that was just started needs some seconds for its models. */
@@ -88,13 +104,31 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       instructions: value.INSTRUCTIONS,
       language: value.SESSION_LANGUAGE,
       voice: value.VOICE === "" ? undefined : value.VOICE,
-      endpointingDelayMs: value.ENDPOINTING_DELAY_MS,
+      endpointing: {
+        minDelayMs: value.ENDPOINTING_MIN_DELAY_MS,
+        maxDelayMs: Math.max(value.ENDPOINTING_MIN_DELAY_MS, value.ENDPOINTING_MAX_DELAY_MS),
+      },
+      interruption: {
+        enabled: value.INTERRUPTION === "on",
+        mode: value.INTERRUPTION_MODE,
+        minDurationMs: value.INTERRUPTION_MIN_DURATION_MS,
+        minWords: value.INTERRUPTION_MIN_WORDS,
+        falseInterruptionTimeoutMs: value.FALSE_INTERRUPTION_TIMEOUT_MS,
+        resumeFalseInterruption: value.RESUME_FALSE_INTERRUPTION === "on",
+        backchannels: wordsOf(value.BACKCHANNELS),
+      },
+      preemptiveGeneration: value.PREEMPTIVE_GENERATION === "on",
       idleTimeoutMs: value.IDLE_TIMEOUT_MS,
       synthesisOpenTimeoutMs: value.SYNTHESIS_OPEN_TIMEOUT_MS,
     },
     sessionsMax: value.SESSIONS_MAX,
     log: { level: value.LOG_LEVEL, pii: value.ANTIPHON_LOG_PII === "1" },
   };
+}
+
+function wordsOf(list: string): string[] | undefined {
+  const words = list.split(",").map((word) => word.trim());
+  return list.trim() === "" ? undefined : words.filter((word) => word !== "");
 }
 
 /** For `--check-config`: everything but the secrets. */

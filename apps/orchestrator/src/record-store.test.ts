@@ -61,6 +61,7 @@ const snapshot = (turnNumber: number): SessionSnapshot => ({
     framesSent: 20,
     firstAudioLatencyMs: 80.7,
     endOfSpeechToFirstAudioMs: 0,
+    counters: {},
     durationMs: 5_000.5,
   },
 });

@@ -12,6 +12,28 @@ const textUpTo = (bytesMax: number) =>
 const id = z.string().min(1).max(ID_BYTES_MAX);
 const count = z.int().min(0).max(0xffff_ffff);
 
+/** What speech over a reply does to it. All optional; defaults are the orchestrator's. */
+export const InterruptionOptionsSchema = z.object({
+  /** False: nothing said over a reply stops it, and none of it is a turn. */
+  enabled: z.boolean().optional(),
+  /**
+   * "adaptive": speech pauses the reply; words, or speech that lasts, stop it; anything else lets it go on. "vad": speech pauses it,
+   * `minDurationMs` of it stops it, whatever it was.
+   */
+  mode: z.enum(["adaptive", "vad"]).optional(),
+  /** Speech this long stops a reply, unless all that was understood of it is a backchannel. */
+  minDurationMs: z.int().min(100).max(10_000).optional(),
+  /** Words, backchannels not counted, that stop a reply before that. */
+  minWords: z.int().min(1).max(20).optional(),
+  /** After this much silence a paused reply goes on, whatever is still undecided. */
+  falseInterruptionTimeoutMs: z.int().min(100).max(10_000).optional(),
+  /** False: a reply that was paused is never resumed; speech that came to nothing ends it. */
+  resumeFalseInterruption: z.boolean().optional(),
+  /** Words that mean "go on" in the session's language, instead of the built-in list. */
+  backchannels: z.array(z.string().min(1).max(64)).max(200).optional(),
+});
+export type InterruptionOptions = z.infer<typeof InterruptionOptionsSchema>;
+
 /** How a session is to run. All optional; defaults are the orchestrator's. */
 export const SessionOptionsSchema = z.object({
   /** What the LLM is told to be. */
@@ -27,6 +49,13 @@ export const SessionOptionsSchema = z.object({
   respond: z.boolean().optional(),
   /** "auto": silence ends a turn. "manual": only `input_commit` does. */
   endpointing: z.enum(["auto", "manual"]).optional(),
+  /** Silence that ends a turn after a sentence that sounds complete. */
+  endpointingMinDelayMs: z.int().min(100).max(10_000).optional(),
+  /** Silence that ends a turn whatever was said last ("and …"). */
+  endpointingMaxDelayMs: z.int().min(100).max(10_000).optional(),
+  interruption: InterruptionOptionsSchema.optional(),
+  /** The language model may begin before the turn is over; what it wrote is thrown away when the person goes on. */
+  preemptiveGeneration: z.boolean().optional(),
   /** "reported": the client sends `playback`. "none": the orchestrator's paced clock stands for it. */
   playback: z.enum(["reported", "none"]).optional(),
   /**
@@ -80,6 +109,27 @@ const captionWord = z.object({
 /** States as a client sees them. */
 export const SESSION_STATES = ["idle", "listening", "speaking", "barged-in", "terminated"] as const;
 export type SessionStateName = (typeof SESSION_STATES)[number];
+
+/** Why a reply was paused, resumed or stopped. */
+export const INTERRUPTION_REASONS = [
+  /** Pause: speech began over it. */
+  "speech",
+  /** Stop: words other than backchannels. */
+  "words",
+  /** Stop: speech that lasted. */
+  "sustained-speech",
+  /** Stop: the client asked (`interrupt`, `text`, `say`). */
+  "requested",
+  /** Resume: "mm-hm". */
+  "backchannel",
+  /** Resume: a sound without words. */
+  "no-words",
+  /** Resume: the reply's own words came back. */
+  "echo",
+  /** Resume or, where that is off, stop: silence for too long. */
+  "timeout",
+] as const;
+export type InterruptionReason = (typeof INTERRUPTION_REASONS)[number];
 
 /** What the server sends. */
 export const ServerMessageSchema = z.discriminatedUnion("type", [
@@ -137,6 +187,26 @@ export const ServerMessageSchema = z.discriminatedUnion("type", [
     text: z.string(),
     done: z.boolean(),
     interrupted: z.boolean(),
+  }),
+  /** What became of a reply that somebody spoke over, and why. Pause comes with `hold`, resume with `release`, stop with `clear`. */
+  z.object({
+    type: z.literal("interruption"),
+    replyId: z.string(),
+    epoch: count,
+    decision: z.enum(["pause", "resume", "stop"]),
+    reason: z.enum(INTERRUPTION_REASONS),
+    /** Speech over the reply so far, pauses not counted. */
+    speechMs: z.number(),
+    /** Of the detector's newest window, 0 to 1. */
+    speechProbability: z.number(),
+    /** How much the input is like what is being played, 0 to 1. */
+    echoMatch: z.number(),
+    /** What was understood so far. */
+    text: z.string(),
+    /** The client's microphone samples (as in `input_ack`) that had been judged. */
+    inputSamples: count,
+    /** From the arrival of the last of these samples to the decision. */
+    decisionMs: z.number(),
   }),
   /** When the words of one utterance sound. */
   z.object({

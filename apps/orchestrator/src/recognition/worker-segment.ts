@@ -1,5 +1,6 @@
 /** One segment of a session's speech, as long as some worker may still have to hear it again. Owns its recent audio, its attempts and its outcome; knows no stream. */
 import { type AntiphonError, FRAME_BYTES, FRAME_MS } from "@antiphon/protocol";
+import type { PartialTranscript } from "../session/ports.ts";
 import type { SegmentRequest } from "./transcription-channel.ts";
 
 export interface SegmentFinal {
@@ -14,22 +15,23 @@ export class WorkerSegment {
   readonly outcome: Promise<SegmentFinal>;
   readonly #segmentId: string;
   readonly #language: string;
-  readonly #onPartial: (text: string) => void;
+  readonly #onPartial: (partial: PartialTranscript) => void;
   readonly #settled = Promise.withResolvers<SegmentFinal>();
   /** The last 10 s, oldest first. */
   #recent: Uint8Array[] = [];
   #attempt = 0;
   #begun = 0;
   /** To the worker that has it now: as many frames as it was given. */
-  #worker: { id: string; model: string; frames: number; send: SendToWorker } | undefined;
-  #partialText = "";
+  #worker: Placement | undefined;
+  /** Pushed so far. */
+  #frames = 0;
   #over = false;
   ended = false;
 
   constructor(options: {
     segmentId: string;
     language: string;
-    onPartial: (text: string) => void;
+    onPartial: (partial: PartialTranscript) => void;
   }) {
     this.#segmentId = options.segmentId;
     this.#language = options.language;
@@ -69,6 +71,7 @@ export class WorkerSegment {
       throw new RangeError(`a frame has ${FRAME_BYTES} bytes, not ${pcm.byteLength}`);
     }
     const frame = pcm.slice();
+    this.#frames++;
     this.#recent.push(frame);
     if (this.#recent.length > REPLAY_FRAMES_MAX) this.#recent.shift();
     const worker = this.#worker;
@@ -93,10 +96,15 @@ export class WorkerSegment {
     return !this.#over && this.#worker?.id === workerSegmentId;
   }
 
-  hearPartial(text: string): void {
-    if (this.ended || text === this.#partialText) return;
-    this.#partialText = text;
-    this.#onPartial(text);
+  /** `audioMs` counts from what the worker was given first. */
+  hearPartial({ text, audioMs }: PartialTranscript): void {
+    if (this.ended || this.#worker === undefined) return;
+    this.#onPartial({ text, audioMs: audioMs + this.#worker.fromFrame * FRAME_MS });
+  }
+
+  flush(): void {
+    if (this.#over || this.ended) return;
+    this.#worker?.send(this.#worker.id, { case: "flush", value: {} });
   }
 
   finish(final: SegmentFinal): void {
@@ -119,7 +127,8 @@ export class WorkerSegment {
   #begin(model: string, send: SendToWorker): void {
     // An id is used once: late answers to an earlier attempt must not be taken for this one's.
     const id = `${this.#segmentId}.${++this.#begun}`;
-    const worker = { id, model, frames: 0, send };
+    const fromFrame = this.#frames - this.#recent.length;
+    const worker: Placement = { id, model, fromFrame, frames: 0, send };
     this.#worker = worker;
     const language = this.#language;
     send(id, { case: "begin", value: { model, language, partials: true } });
@@ -127,7 +136,7 @@ export class WorkerSegment {
     if (this.ended) send(id, { case: "end", value: {} });
   }
 
-  #send(worker: { id: string; frames: number; send: SendToWorker }, pcm: Uint8Array): void {
+  #send(worker: Placement, pcm: Uint8Array): void {
     worker.frames++;
     worker.send(worker.id, { case: "audio", value: { pcm } });
   }
@@ -141,6 +150,17 @@ export class WorkerSegment {
     this.#worker = undefined;
     this.#recent = [];
   }
+}
+
+/** A segment at one worker. */
+interface Placement {
+  id: string;
+  model: string;
+  /** The first frame of the segment that this worker was given. */
+  fromFrame: number;
+  /** As many as it was given. */
+  frames: number;
+  send: SendToWorker;
 }
 
 /** What a person may say between two breaths; more would delay the answer by the time to decode it all again. */

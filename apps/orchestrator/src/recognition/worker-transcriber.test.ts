@@ -12,11 +12,10 @@ describe("a session's segments", () => {
   it("go to one worker over one stream that stays open", async () => {
     const { pool, stream } = opened();
     const partials: string[] = [];
-    const one = stream.begin((text) => partials.push(text));
+    const one = stream.begin(({ text }) => partials.push(text));
     await push(one, 3);
     expect(pool.streams.length).toBe(1);
     const [worker] = pool.streams;
-    worker?.say("1.1", { case: "partial", value: { text: "turn" } });
     worker?.say("1.1", { case: "partial", value: { text: "turn" } });
     worker?.say("1.1", { case: "partial", value: { text: "turn on" } });
     await settle();
@@ -69,7 +68,7 @@ describe("a session's segments", () => {
   it("are cancelled at the worker, and late words of theirs are dropped", async () => {
     const { pool, stream } = opened();
     const partials: string[] = [];
-    const segment = stream.begin((text) => partials.push(text));
+    const segment = stream.begin(({ text }) => partials.push(text));
     await push(segment, 1);
     segment.cancel();
     await push(segment, 1);

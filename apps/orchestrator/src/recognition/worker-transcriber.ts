@@ -2,7 +2,12 @@
 import { AntiphonError, ERROR_CODES } from "@antiphon/protocol";
 import { type Clock, deadline, type Timer } from "@antiphon/runtime";
 import type { Log } from "@antiphon/runtime/log";
-import type { Transcriber, TranscriptionSegment, TranscriptionStream } from "../session/ports.ts";
+import type {
+  PartialTranscript,
+  Transcriber,
+  TranscriptionSegment,
+  TranscriptionStream,
+} from "../session/ports.ts";
 import {
   type SegmentAnswer,
   type TranscribeClient,
@@ -56,7 +61,7 @@ class WorkerTranscriptionStream implements TranscriptionStream {
     this.#session = session;
   }
 
-  begin(onPartial: (text: string) => void): TranscriptionSegment {
+  begin(onPartial: (partial: PartialTranscript) => void): TranscriptionSegment {
     const segment = new WorkerSegment({
       segmentId: `${++this.#segmentCount}`,
       language: this.#session.language ?? "",
@@ -68,6 +73,7 @@ class WorkerTranscriptionStream implements TranscriptionStream {
     this.#place();
     return {
       push: (pcm) => segment.push(pcm),
+      flush: () => segment.flush(),
       finish: () => this.#finish(segment),
       cancel: () => {
         if (!segment.over) segment.cancel();
@@ -149,7 +155,7 @@ class WorkerTranscriptionStream implements TranscriptionStream {
     const segment = [...this.#segments].find((each) => each.answers(id));
     if (segment === undefined || this.#channel?.stream !== stream) return;
     if (answer.case === "partial") {
-      segment.hearPartial(answer.value.text);
+      segment.hearPartial(answer.value);
     } else if (answer.case === "final") {
       this.#lost.delete(stream.workerId);
       segment.finish({ text: answer.value.text, computeMs: answer.value.computeMs });

@@ -57,14 +57,22 @@ export interface Transcriber {
  * replayed (its last 10 s at most) into the new one, so `finished` settles unless no worker can be had.
  */
 export interface TranscriptionStream {
-  /** Opens a segment. `onPartial` gets the whole text so far, each time it changes. */
-  begin(onPartial: (text: string) => void): TranscriptionSegment;
+  /** Opens a segment. `onPartial` gets the whole text so far, each time it changes and after each `flush`. */
+  begin(onPartial: (partial: PartialTranscript) => void): TranscriptionSegment;
   close(): void;
+}
+
+export interface PartialTranscript {
+  text: string;
+  /** How much of the segment the text covers, counted from its first frame. */
+  audioMs: number;
 }
 
 export interface TranscriptionSegment {
   /** One frame: 1,920 bytes, s16le, 48 kHz; copied before the call returns. Never blocks: beyond 30 s a segment's oldest audio is gone. */
   push(pcm: Uint8Array): void;
+  /** Somebody waits for what was said so far: a partial of everything pushed by now comes as soon as it can be had. */
+  flush(): void;
   /** The segment is complete. Resolves with its final text ("" where nothing was said), rejects with an AntiphonError. */
   finish(): Promise<{ text: string; computeMs: number }>;
   cancel(): void;
@@ -171,5 +179,6 @@ export interface SessionSnapshot {
     firstAudioLatencyMs: number;
     endOfSpeechToFirstAudioMs: number;
     durationMs: number;
+    counters: Readonly<Record<string, number>>;
   };
 }

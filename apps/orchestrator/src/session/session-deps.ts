@@ -1,6 +1,7 @@
 /** What a session is made of: the ports it uses, how its operator wants it to run, and who it is. Types only. */
 import type { Clock } from "@antiphon/runtime";
 import type { ConversationEntry } from "./conversation.ts";
+import type { InterruptionSettings } from "./interruption-settings.ts";
 import type { LanguageModel, Synthesizer, Transcriber, VoiceActivityDetector } from "./ports.ts";
 import type { Ticker } from "./ticker.ts";
 
@@ -20,7 +21,10 @@ export interface SessionDefaults {
   language: string;
   /** Undefined: the pool's own. */
   voice: string | undefined;
-  endpointingDelayMs: number;
+  /** Silence that ends a turn: after a sentence that sounds complete, and at most. */
+  endpointing: { minDelayMs: number; maxDelayMs: number };
+  interruption: InterruptionSettings;
+  preemptiveGeneration: boolean;
   idleTimeoutMs: number;
   synthesisOpenTimeoutMs: number;
 }

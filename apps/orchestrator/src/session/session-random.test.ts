@@ -13,6 +13,7 @@ import {
   SILENT_FRAME,
   SPEECH_FRAME,
 } from "./testing/scripted-ports.ts";
+import { SESSION_DEFAULTS } from "./testing/session-defaults.ts";
 import { StrictListener } from "./testing/strict-listener.ts";
 import { Ticker } from "./ticker.ts";
 
@@ -37,14 +38,7 @@ async function converse(seed: number): Promise<void> {
       transcriber: new FaultyTranscriber(faults),
       synthesizer,
       llm,
-      defaults: {
-        instructions: "",
-        language: "en",
-        voice: undefined,
-        endpointingDelayMs: 600,
-        idleTimeoutMs: 60_000,
-        synthesisOpenTimeoutMs: 600,
-      },
+      defaults: { ...SESSION_DEFAULTS, idleTimeoutMs: 60_000, synthesisOpenTimeoutMs: 600 },
     },
     { sessionId: "s", leaseEpoch: 1, history: [], turnNumber: 0 },
     {

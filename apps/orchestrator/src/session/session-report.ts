@@ -26,12 +26,18 @@ export class SessionReport {
   readonly counts = { replies: 0, interruptions: 0, framesReceived: 0, framesSent: 0 };
   readonly #options: SessionReportOptions;
   readonly #startedMs: number;
+  readonly #counters: Record<string, number> = {};
   #announced = "";
   #newest = { firstAudioLatencyMs: 0, endOfSpeechToFirstAudioMs: 0 };
 
   constructor(options: SessionReportOptions) {
     this.#options = options;
     this.#startedMs = options.clock.nowMs();
+  }
+
+  /** Something happened that an operator may want to count. */
+  count(name: string): void {
+    this.#counters[name] = (this.#counters[name] ?? 0) + 1;
   }
 
   /** The session runs. `llm` undefined: transcripts only. */
@@ -146,6 +152,7 @@ export class SessionReport {
         ...this.counts,
         ...this.#newest,
         durationMs: Math.round(nowMs - this.#startedMs),
+        counters: { ...this.#counters },
       },
     });
   }

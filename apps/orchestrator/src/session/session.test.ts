@@ -478,7 +478,7 @@ describe("the end", () => {
     const call = await ConversationFixture.started({
       answers: [`${"word ".repeat(20)}.`],
       options: { playback: "none" },
-      idleTimeoutMs: 2_000,
+      defaults: { idleTimeoutMs: 2_000 },
     });
     call.reports = false;
     call.send({ type: "text", text: "Talk" });

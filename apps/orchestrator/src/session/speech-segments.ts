@@ -23,7 +23,9 @@ export interface SpeechSegmentsOptions {
 /** At most one segment is under way; the recogniser is given no sample twice. Belongs to one session. */
 export class SpeechSegments {
   readonly #options: SpeechSegmentsOptions;
-  #segment: { port: TranscriptionSegment; startSample: number; partial: string } | undefined;
+  #segment:
+    | { port: TranscriptionSegment; startSample: number; partial: string; partialEndSample: number }
+    | undefined;
   /** The recogniser was given what it was given up to here. */
   #forwardedSample = 0;
   #pendingFinals = 0;
@@ -40,6 +42,16 @@ export class SpeechSegments {
   /** What the segment under way says so far. */
   get partial(): string {
     return this.#segment?.partial ?? "";
+  }
+
+  /** Up to where `partial` covers it. */
+  get partialEndSample(): number {
+    return this.#segment?.partialEndSample ?? this.#forwardedSample;
+  }
+
+  /** Asks for a partial of what the recogniser was given. */
+  flush(): void {
+    this.#segment?.port.flush();
   }
 
   get pendingFinals(): number {
@@ -107,9 +119,11 @@ export class SpeechSegments {
     const segment = {
       startSample: this.#forwardedSample,
       partial: "",
-      port: this.#options.transcription.begin((text) => {
+      partialEndSample: this.#forwardedSample,
+      port: this.#options.transcription.begin(({ text, audioMs }) => {
         if (this.#segment !== segment) return;
         segment.partial = text;
+        segment.partialEndSample = segment.startSample + samplesOf(audioMs);
         this.#options.onPartial();
       }),
     };

@@ -40,6 +40,7 @@ function listening(options: Partial<UserTurnOptions> & { hears?: Heard[]; judges
             if (text instanceof Error) throw text;
             return { text, computeMs: 1 };
           },
+          flush: () => {},
           cancel: () => {},
         };
       },
@@ -50,6 +51,7 @@ function listening(options: Partial<UserTurnOptions> & { hears?: Heard[]; judges
     inputClock: "samples",
     onSpeechStarted: () => {},
     onSpeechEnded: () => {},
+    onWindow: ({ probability }) => probability,
     onPartial: (text) => partials.push(text),
     onTurnEnded: (ended) => turns.push(ended),
     onError: (reason) => errors.push(reason),

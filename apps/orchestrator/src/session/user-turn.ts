@@ -17,7 +17,13 @@ export interface UserTurnOptions {
   inputClock: "realtime" | "samples";
   onSpeechStarted(): void;
   onSpeechEnded(): void;
-  onPartial(text: string): void;
+  /** What the turn says so far, and up to which sample of the input; again after each `flush`. */
+  onPartial(text: string, endSample: number): void;
+  /**
+   * Each window of the detector, before anything is made of it. Returns the probability that counts: the machine's own voice, come back
+   * through the room, is nobody's speech.
+   */
+  onWindow(window: VadWindow): number;
   onTurnEnded(turn: FinishedTurn): void;
   /** A segment has no words: its recogniser failed. The turn goes on with the others. */
   onError(reason: unknown): void;
@@ -77,7 +83,7 @@ export class UserTurn {
       transcription: options.transcription,
       onPartial: () => this.#reportPartial(),
       onFinal: (part) => {
-        if (part.text !== "" && this.#parts.includes(part)) this.#reportPartial();
+        if (this.#parts.includes(part)) this.#reportPartial();
         this.#settle();
       },
       onError: options.onError,
@@ -120,6 +126,16 @@ export class UserTurn {
     if (!this.#closed) this.#audio.skip(frames);
   }
 
+  /** Somebody waits for the words so far. */
+  flush(): void {
+    this.#segments.flush();
+  }
+
+  /** The clock's reading when this sample was spoken. */
+  timeOf(sample: number): number {
+    return this.#audio.timeOf(sample);
+  }
+
   mute(muted: boolean): void {
     this.#audio.mute(muted);
   }
@@ -155,7 +171,8 @@ export class UserTurn {
 
   #judge(window: VadWindow): void {
     if (this.#closed) return;
-    for (const event of this.#vad.push(window)) {
+    const probability = this.#options.onWindow(window);
+    for (const event of this.#vad.push({ endSample: window.endSample, probability })) {
       if (event.kind === "speech-started") this.#speechStarted(event.atSample);
       else this.#speechEnded(event.atSample);
     }
@@ -248,7 +265,10 @@ export class UserTurn {
   /** Held back while the turn before has no text yet: a client shows one turn at a time. */
   #reportPartial(): void {
     if (this.#closings.length > 0) return;
-    this.#options.onPartial(textOf([...this.#parts, { text: this.#segments.partial }]));
+    this.#options.onPartial(
+      textOf([...this.#parts, { text: this.#segments.partial }]),
+      this.#segments.partialEndSample,
+    );
   }
 }
 

@@ -2,7 +2,7 @@
 import type { ClientMessage, SessionOptions } from "@antiphon/protocol";
 import { FakeClock, settle } from "@antiphon/runtime/testing";
 import { Session } from "../session.ts";
-import type { SessionIdentity } from "../session-deps.ts";
+import type { SessionDefaults, SessionIdentity } from "../session-deps.ts";
 import { Ticker } from "../ticker.ts";
 import { MemoryTransport } from "./memory-transport.ts";
 import {
@@ -14,6 +14,7 @@ import {
   SILENT_FRAME,
   SPEECH_FRAME,
 } from "./scripted-ports.ts";
+import { SESSION_DEFAULTS } from "./session-defaults.ts";
 
 export interface Script {
   hears?: Array<string | Error>;
@@ -22,7 +23,7 @@ export interface Script {
   identity?: Partial<SessionIdentity>;
   /** Time that a final transcript takes. */
   transcriptionMs?: number;
-  idleTimeoutMs?: number;
+  defaults?: Partial<SessionDefaults>;
 }
 
 /** The person in a test: speaks and is silent in frames of 20 ms, listens and reports. */
@@ -62,14 +63,7 @@ export class ConversationFixture {
         transcriber: this.transcriber,
         synthesizer: this.synthesizer,
         llm: this.llm,
-        defaults: {
-          instructions: "Be brief.",
-          language: "en",
-          voice: undefined,
-          endpointingDelayMs: 600,
-          idleTimeoutMs: script.idleTimeoutMs ?? 600_000,
-          synthesisOpenTimeoutMs: 5_000,
-        },
+        defaults: { ...SESSION_DEFAULTS, instructions: "Be brief.", ...script.defaults },
       },
       { sessionId: "s", leaseEpoch: 1, history: [], turnNumber: 0, ...script.identity },
       {

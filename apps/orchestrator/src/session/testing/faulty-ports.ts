@@ -5,6 +5,7 @@ import type { FakeClock, SeededRandom } from "@antiphon/runtime/testing";
 import type {
   AnswerRequest,
   LanguageModel,
+  PartialTranscript,
   SpeechEvent,
   SynthesisStream,
   Synthesizer,
@@ -34,13 +35,14 @@ export class FaultyTranscriber implements Transcriber {
     const { clock, random, failure } = this.#faults;
     const closing = new AbortController();
     return {
-      begin: (onPartial: (text: string) => void) => {
+      begin: (onPartial: (partial: PartialTranscript) => void) => {
         const name = `heard${++this.#segments}`;
         let frames = 0;
         return {
           push: () => {
-            if (++frames === 20) onPartial(name);
+            if (++frames === 20) onPartial({ text: name, audioMs: 400 });
           },
+          flush: () => onPartial({ text: random.chance(0.5) ? "" : name, audioMs: frames * 20 }),
           finish: async () => {
             if (random.chance(0.8)) await delay(clock, random.below(900), closing.signal);
             if (random.chance(failure)) throw new AntiphonError("unavailable", "recogniser");

@@ -3,6 +3,7 @@ import { FRAME_BYTES, FRAME_SAMPLES } from "@antiphon/protocol";
 import type {
   AnswerRequest,
   LanguageModel,
+  PartialTranscript,
   RecordStore,
   SessionSnapshot,
   SpeechEvent,
@@ -55,14 +56,15 @@ export class ScriptedTranscriber implements Transcriber {
 
   open() {
     return {
-      begin: (onPartial: (text: string) => void) => {
+      begin: (onPartial: (partial: PartialTranscript) => void) => {
         const segment = { frames: 0, cancelled: false };
         this.segments.push(segment);
         return {
           push: () => {
             segment.frames++;
-            if (segment.frames === 20) onPartial("partial");
+            if (segment.frames === 20) onPartial({ text: "partial", audioMs: 400 });
           },
+          flush: () => {},
           finish: async () => {
             await this.#wait();
             const text = this.#texts.shift() ?? "";

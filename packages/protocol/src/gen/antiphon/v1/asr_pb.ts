@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file antiphon/v1/asr.proto.
  */
 export const file_antiphon_v1_asr: GenFile = /*@__PURE__*/
-  fileDesc("ChVhbnRpcGhvbi92MS9hc3IucHJvdG8SC2FudGlwaG9uLnYxIvEBChFUcmFuc2NyaWJlUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhIKCnNlZ21lbnRfaWQYAiABKAkSKgoFYmVnaW4YAyABKAsyGS5hbnRpcGhvbi52MS5CZWdpblNlZ21lbnRIABIqCgVhdWRpbxgEIAEoCzIZLmFudGlwaG9uLnYxLlNlZ21lbnRBdWRpb0gAEiYKA2VuZBgFIAEoCzIXLmFudGlwaG9uLnYxLkVuZFNlZ21lbnRIABIsCgZjYW5jZWwYBiABKAsyGi5hbnRpcGhvbi52MS5DYW5jZWxTZWdtZW50SABCBgoEa2luZCJBCgxCZWdpblNlZ21lbnQSDQoFbW9kZWwYASABKAkSEAoIbGFuZ3VhZ2UYAiABKAkSEAoIcGFydGlhbHMYAyABKAgiGwoMU2VnbWVudEF1ZGlvEgsKA3BjbRgBIAEoDCIMCgpFbmRTZWdtZW50Ig8KDUNhbmNlbFNlZ21lbnQiqAIKElRyYW5zY3JpYmVSZXNwb25zZRISCgpzZWdtZW50X2lkGAEgASgJEjEKB3BhcnRpYWwYAiABKAsyHi5hbnRpcGhvbi52MS5QYXJ0aWFsVHJhbnNjcmlwdEgAEi0KBWZpbmFsGAMgASgLMhwuYW50aXBob24udjEuRmluYWxUcmFuc2NyaXB0SAASMgoJY2FuY2VsbGVkGAQgASgLMh0uYW50aXBob24udjEuU2VnbWVudENhbmNlbGxlZEgAEioKBWVycm9yGAUgASgLMhkuYW50aXBob24udjEuU2VnbWVudEVycm9ySAASNAoIcHJvZ3Jlc3MYBiABKAsyIC5hbnRpcGhvbi52MS5SZWNvZ25pdGlvblByb2dyZXNzSABCBgoEa2luZCIzChFQYXJ0aWFsVHJhbnNjcmlwdBIMCgR0ZXh0GAEgASgJEhAKCGF1ZGlvX21zGAIgASgNIlcKD0ZpbmFsVHJhbnNjcmlwdBIMCgR0ZXh0GAEgASgJEhAKCGxhbmd1YWdlGAIgASgJEhAKCGF1ZGlvX21zGAMgASgNEhIKCmNvbXB1dGVfbXMYBCABKA0iEgoQU2VnbWVudENhbmNlbGxlZCJACgxTZWdtZW50RXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEhEKCXJldHJ5YWJsZRgDIAEoCCIvChNSZWNvZ25pdGlvblByb2dyZXNzEhgKEHBlbmRpbmdfc2VnbWVudHMYASABKA0yXwoKQXNyU2VydmljZRJRCgpUcmFuc2NyaWJlEh4uYW50aXBob24udjEuVHJhbnNjcmliZVJlcXVlc3QaHy5hbnRpcGhvbi52MS5UcmFuc2NyaWJlUmVzcG9uc2UoATABYgZwcm90bzM");
+  fileDesc("ChVhbnRpcGhvbi92MS9hc3IucHJvdG8SC2FudGlwaG9uLnYxIp0CChFUcmFuc2NyaWJlUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhIKCnNlZ21lbnRfaWQYAiABKAkSKgoFYmVnaW4YAyABKAsyGS5hbnRpcGhvbi52MS5CZWdpblNlZ21lbnRIABIqCgVhdWRpbxgEIAEoCzIZLmFudGlwaG9uLnYxLlNlZ21lbnRBdWRpb0gAEiYKA2VuZBgFIAEoCzIXLmFudGlwaG9uLnYxLkVuZFNlZ21lbnRIABIsCgZjYW5jZWwYBiABKAsyGi5hbnRpcGhvbi52MS5DYW5jZWxTZWdtZW50SAASKgoFZmx1c2gYByABKAsyGS5hbnRpcGhvbi52MS5GbHVzaFNlZ21lbnRIAEIGCgRraW5kIkEKDEJlZ2luU2VnbWVudBINCgVtb2RlbBgBIAEoCRIQCghsYW5ndWFnZRgCIAEoCRIQCghwYXJ0aWFscxgDIAEoCCIbCgxTZWdtZW50QXVkaW8SCwoDcGNtGAEgASgMIgwKCkVuZFNlZ21lbnQiDgoMRmx1c2hTZWdtZW50Ig8KDUNhbmNlbFNlZ21lbnQiqAIKElRyYW5zY3JpYmVSZXNwb25zZRISCgpzZWdtZW50X2lkGAEgASgJEjEKB3BhcnRpYWwYAiABKAsyHi5hbnRpcGhvbi52MS5QYXJ0aWFsVHJhbnNjcmlwdEgAEi0KBWZpbmFsGAMgASgLMhwuYW50aXBob24udjEuRmluYWxUcmFuc2NyaXB0SAASMgoJY2FuY2VsbGVkGAQgASgLMh0uYW50aXBob24udjEuU2VnbWVudENhbmNlbGxlZEgAEioKBWVycm9yGAUgASgLMhkuYW50aXBob24udjEuU2VnbWVudEVycm9ySAASNAoIcHJvZ3Jlc3MYBiABKAsyIC5hbnRpcGhvbi52MS5SZWNvZ25pdGlvblByb2dyZXNzSABCBgoEa2luZCIzChFQYXJ0aWFsVHJhbnNjcmlwdBIMCgR0ZXh0GAEgASgJEhAKCGF1ZGlvX21zGAIgASgNIlcKD0ZpbmFsVHJhbnNjcmlwdBIMCgR0ZXh0GAEgASgJEhAKCGxhbmd1YWdlGAIgASgJEhAKCGF1ZGlvX21zGAMgASgNEhIKCmNvbXB1dGVfbXMYBCABKA0iEgoQU2VnbWVudENhbmNlbGxlZCJACgxTZWdtZW50RXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEhEKCXJldHJ5YWJsZRgDIAEoCCIvChNSZWNvZ25pdGlvblByb2dyZXNzEhgKEHBlbmRpbmdfc2VnbWVudHMYASABKA0yXwoKQXNyU2VydmljZRJRCgpUcmFuc2NyaWJlEh4uYW50aXBob24udjEuVHJhbnNjcmliZVJlcXVlc3QaHy5hbnRpcGhvbi52MS5UcmFuc2NyaWJlUmVzcG9uc2UoATABYgZwcm90bzM");
 
 /**
  * One step of a segment.
@@ -61,6 +61,12 @@ export type TranscribeRequest = Message<"antiphon.v1.TranscribeRequest"> & {
      */
     value: CancelSegment;
     case: "cancel";
+  } | {
+    /**
+     * @generated from field: antiphon.v1.FlushSegment flush = 7;
+     */
+    value: FlushSegment;
+    case: "flush";
   } | { case: undefined; value?: undefined };
 };
 
@@ -141,6 +147,22 @@ export const EndSegmentSchema: GenMessage<EndSegment> = /*@__PURE__*/
   messageDesc(file_antiphon_v1_asr, 3);
 
 /**
+ * Somebody waits: a partial transcript of all audio sent so far follows as soon as it can be had, also
+ * where its text has not changed and where `partials` is false. Several at once are answered by one.
+ *
+ * @generated from message antiphon.v1.FlushSegment
+ */
+export type FlushSegment = Message<"antiphon.v1.FlushSegment"> & {
+};
+
+/**
+ * Describes the message antiphon.v1.FlushSegment.
+ * Use `create(FlushSegmentSchema)` to create a new message.
+ */
+export const FlushSegmentSchema: GenMessage<FlushSegment> = /*@__PURE__*/
+  messageDesc(file_antiphon_v1_asr, 4);
+
+/**
  * The segment is not wanted any more.
  *
  * @generated from message antiphon.v1.CancelSegment
@@ -153,7 +175,7 @@ export type CancelSegment = Message<"antiphon.v1.CancelSegment"> & {
  * Use `create(CancelSegmentSchema)` to create a new message.
  */
 export const CancelSegmentSchema: GenMessage<CancelSegment> = /*@__PURE__*/
-  messageDesc(file_antiphon_v1_asr, 4);
+  messageDesc(file_antiphon_v1_asr, 5);
 
 /**
  * One answer. Each segment that was begun gets exactly one terminal: final, cancelled or error.
@@ -209,10 +231,10 @@ export type TranscribeResponse = Message<"antiphon.v1.TranscribeResponse"> & {
  * Use `create(TranscribeResponseSchema)` to create a new message.
  */
 export const TranscribeResponseSchema: GenMessage<TranscribeResponse> = /*@__PURE__*/
-  messageDesc(file_antiphon_v1_asr, 5);
+  messageDesc(file_antiphon_v1_asr, 6);
 
 /**
- * What the segment says so far; the next one may differ.
+ * What the segment says so far; the next one may differ. Sent when the text changes, and after `flush`.
  *
  * @generated from message antiphon.v1.PartialTranscript
  */
@@ -235,7 +257,7 @@ export type PartialTranscript = Message<"antiphon.v1.PartialTranscript"> & {
  * Use `create(PartialTranscriptSchema)` to create a new message.
  */
 export const PartialTranscriptSchema: GenMessage<PartialTranscript> = /*@__PURE__*/
-  messageDesc(file_antiphon_v1_asr, 6);
+  messageDesc(file_antiphon_v1_asr, 7);
 
 /**
  * What the segment says. Empty where nothing was said.
@@ -271,7 +293,7 @@ export type FinalTranscript = Message<"antiphon.v1.FinalTranscript"> & {
  * Use `create(FinalTranscriptSchema)` to create a new message.
  */
 export const FinalTranscriptSchema: GenMessage<FinalTranscript> = /*@__PURE__*/
-  messageDesc(file_antiphon_v1_asr, 7);
+  messageDesc(file_antiphon_v1_asr, 8);
 
 /**
  * The segment was cancelled; nothing of it follows.
@@ -286,7 +308,7 @@ export type SegmentCancelled = Message<"antiphon.v1.SegmentCancelled"> & {
  * Use `create(SegmentCancelledSchema)` to create a new message.
  */
 export const SegmentCancelledSchema: GenMessage<SegmentCancelled> = /*@__PURE__*/
-  messageDesc(file_antiphon_v1_asr, 8);
+  messageDesc(file_antiphon_v1_asr, 9);
 
 /**
  * The segment failed; nothing of it follows.
@@ -317,7 +339,7 @@ export type SegmentError = Message<"antiphon.v1.SegmentError"> & {
  * Use `create(SegmentErrorSchema)` to create a new message.
  */
 export const SegmentErrorSchema: GenMessage<SegmentError> = /*@__PURE__*/
-  messageDesc(file_antiphon_v1_asr, 9);
+  messageDesc(file_antiphon_v1_asr, 10);
 
 /**
  * The stream is alive.
@@ -336,7 +358,7 @@ export type RecognitionProgress = Message<"antiphon.v1.RecognitionProgress"> & {
  * Use `create(RecognitionProgressSchema)` to create a new message.
  */
 export const RecognitionProgressSchema: GenMessage<RecognitionProgress> = /*@__PURE__*/
-  messageDesc(file_antiphon_v1_asr, 10);
+  messageDesc(file_antiphon_v1_asr, 11);
 
 /**
  * Speech recognition, fed segments that a voice activity detector cut (at most 300 ms of lead-in):
