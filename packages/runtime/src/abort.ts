@@ -1,4 +1,4 @@
-/** Deadlines and races with abort signals, on an injected clock. */
+/** Deadlines, races with abort signals and waits that a signal ends; time comes from an injected clock. */
 import type { Clock } from "./clock.ts";
 
 /** A signal that aborts with `reason()` after `deadlineMs`, or with its parent. `dispose` when the wait is over. */
@@ -33,4 +33,30 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
     signal.addEventListener("abort", onAbort, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
   });
+}
+
+/**
+ * One waiter who sleeps until somebody says that things have changed, or until it is not to wait any more. It is told neither which nor
+ * what: it looks for itself when it wakes. A wake while nobody waits is forgotten.
+ */
+export class Waiter {
+  #wake: (() => void) | undefined;
+
+  /** Never rejects; resolves at once where `signal` has aborted. Not to be called again before it has resolved. */
+  wait(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const wake = () => {
+        signal.removeEventListener("abort", wake);
+        this.#wake = undefined;
+        resolve();
+      };
+      this.#wake = wake;
+      signal.addEventListener("abort", wake, { once: true });
+    });
+  }
+
+  wake(): void {
+    this.#wake?.();
+  }
 }

@@ -1,5 +1,6 @@
 /** The jobs of one inference child: runs them on its adapter, slices and meters their output. Knows no process and no IPC. */
 import { AntiphonError } from "@antiphon/protocol";
+import { Waiter } from "@antiphon/runtime";
 import type {
   Adapter,
   RecognitionAdapter,
@@ -120,7 +121,7 @@ async function transcribe(
 /** How many messages the reader still has room for. One taker. */
 class Credit {
   #available: number;
-  #wake: (() => void) | undefined;
+  readonly #taker = new Waiter();
 
   constructor(available: number) {
     this.#available = available;
@@ -128,22 +129,12 @@ class Credit {
 
   add(messages: number): void {
     this.#available += messages;
-    this.#wake?.();
+    this.#taker.wake();
   }
 
   /** Rejects with the signal's reason. */
   async take(signal: AbortSignal): Promise<void> {
-    while (this.#available === 0 && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          signal.removeEventListener("abort", wake);
-          resolve();
-        };
-        this.#wake = wake;
-        signal.addEventListener("abort", wake, { once: true });
-      });
-    }
-    this.#wake = undefined;
+    while (this.#available === 0 && !signal.aborted) await this.#taker.wait(signal);
     signal.throwIfAborted();
     this.#available--;
   }

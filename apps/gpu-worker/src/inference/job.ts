@@ -1,4 +1,5 @@
 /** One job as the supervisor sees it: what the child has sent, and the reader who waits for it. Owns no deadline and no process. */
+import { Waiter } from "@antiphon/runtime";
 import type { RecognitionResult, SpeechOutput } from "../adapters/adapter.ts";
 
 /** What a job's reader gets; samples and words of speech, or one transcript. */
@@ -9,7 +10,7 @@ export class Job {
   readonly id: number;
   readonly #outputs: JobOutput[] = [];
   #end: { error?: unknown } | undefined;
-  #wake: (() => void) | undefined;
+  readonly #reader = new Waiter();
   readonly #endListeners: Array<() => void> = [];
 
   /** `release` gives the job's slot back; called once, at its end. */
@@ -29,7 +30,7 @@ export class Job {
 
   push(output: JobOutput): void {
     this.#outputs.push(output);
-    this.#wake?.();
+    this.#reader.wake();
   }
 
   /** Without an error: the job is complete, what was pushed is still read. The first end counts. */
@@ -37,7 +38,7 @@ export class Job {
     if (this.ended) return;
     this.#end = error === undefined ? {} : { error };
     for (const listener of this.#endListeners.splice(0)) listener();
-    this.#wake?.();
+    this.#reader.wake();
   }
 
   onEnd(listener: () => void): void {
@@ -52,15 +53,6 @@ export class Job {
 
   /** Resolves when there is something to read, the job ended, or `signal` aborted. */
   async changed(signal: AbortSignal): Promise<void> {
-    if (this.#outputs.length > 0 || this.ended || signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const wake = () => {
-        signal.removeEventListener("abort", wake);
-        resolve();
-      };
-      this.#wake = wake;
-      signal.addEventListener("abort", wake, { once: true });
-    });
-    this.#wake = undefined;
+    if (this.#outputs.length === 0 && !this.ended) await this.#reader.wait(signal);
   }
 }

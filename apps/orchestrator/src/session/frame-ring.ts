@@ -1,5 +1,6 @@
 /** The look-ahead of one session: a fixed ring of frames, written by the reply and read by the pacer. No allocation a frame. */
 import { FRAME_BYTES } from "@antiphon/protocol";
+import { Waiter } from "@antiphon/runtime";
 
 export interface RingFrame {
   utterance: number;
@@ -14,7 +15,7 @@ export class FrameRing {
   readonly #framesMax: number;
   #first = 0;
   #count = 0;
-  #roomWaiter: (() => void) | undefined;
+  readonly #writer = new Waiter();
 
   constructor(framesMax: number) {
     this.#framesMax = framesMax;
@@ -53,29 +54,16 @@ export class FrameRing {
     if (this.#count === 0) return;
     this.#first = (this.#first + 1) % this.#framesMax;
     this.#count--;
-    this.#wake();
+    this.#writer.wake();
   }
 
   clear(): void {
     this.#count = 0;
-    this.#wake();
+    this.#writer.wake();
   }
 
   /** Resolves when there is room, or when the signal aborts. One waiter: the reply that writes. */
   room(signal: AbortSignal): Promise<void> {
-    if (!this.full || signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = () => {
-        signal.removeEventListener("abort", done);
-        this.#roomWaiter = undefined;
-        resolve();
-      };
-      this.#roomWaiter = done;
-      signal.addEventListener("abort", done, { once: true });
-    });
-  }
-
-  #wake(): void {
-    this.#roomWaiter?.();
+    return this.full ? this.#writer.wait(signal) : Promise.resolve();
   }
 }
