@@ -10,7 +10,7 @@ import { BoundedQueue, type Clock } from "@antiphon/runtime";
 import type { Log } from "@antiphon/runtime/log";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
-import { RecognitionProgressTimer } from "./recognition-progress.ts";
+import { ProgressTimer } from "./progress-timer.ts";
 import {
   type Recogniser,
   RecognitionSegment,
@@ -29,7 +29,7 @@ export interface AsrServiceDeps {
 
 /** Serves any number of streams. */
 export function createAsrService(deps: AsrServiceDeps): ServiceImpl<typeof AsrService> {
-  const progress = new RecognitionProgressTimer(deps.clock, PROGRESS_INTERVAL_MS);
+  const progress = new ProgressTimer(deps.clock, PROGRESS_INTERVAL_MS);
   return {
     async *transcribe(requests, context) {
       const stream = new RecognitionStream(deps);

@@ -17,7 +17,7 @@ import {
 import type { Timer } from "@antiphon/runtime";
 import type { Log } from "@antiphon/runtime/log";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import { RecognitionProgressTimer } from "./recognition-progress.ts";
+import { ProgressTimer } from "./progress-timer.ts";
 import { SpeechSession } from "./speech-session.ts";
 import { SpeechStream } from "./speech-stream.ts";
 import { checkVoiceRequest, claimVoice, type VoiceClaimDeps } from "./voice-claim.ts";
@@ -59,12 +59,12 @@ class Server {
   readonly #sessions = new Map<string, SpeechSession>();
   readonly #idleTimers = new Map<string, Timer>();
   readonly #streams = new Set<SpeechStream>();
-  readonly #progress: RecognitionProgressTimer;
+  readonly #progress: ProgressTimer;
   #draining = false;
 
   constructor(deps: TtsServiceDeps) {
     this.#deps = deps;
-    this.#progress = new RecognitionProgressTimer(deps.clock, PROGRESS_INTERVAL_MS);
+    this.#progress = new ProgressTimer(deps.clock, PROGRESS_INTERVAL_MS);
   }
 
   get pending(): number {

@@ -2,7 +2,7 @@
 import type { Clock, Timer } from "@antiphon/runtime";
 
 /** Runs only while somebody listens. */
-export class RecognitionProgressTimer {
+export class ProgressTimer {
   readonly #clock: Clock;
   readonly #intervalMs: number;
   readonly #listeners = new Set<() => void>();
