@@ -1,5 +1,4 @@
 /** The HTTP server that the edge dials: upgrade, proof of who dials, lease. Owns connections before they are sessions. */
-import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
@@ -15,6 +14,7 @@ import {
   SOCKET_SUBPROTOCOL,
 } from "@antiphon/protocol";
 import type { Clock } from "@antiphon/runtime";
+import { carriesBearer } from "@antiphon/runtime/bearer";
 import type { Log } from "@antiphon/runtime/log";
 import { type WebSocket, WebSocketServer } from "ws";
 
@@ -94,14 +94,7 @@ function refuse(request: IncomingMessage, secret: string): number | undefined {
   // Not parsed as a URL: what is none ("//") must not throw here.
   const [path] = (request.url ?? "").split("?", 1);
   if (path !== ORCHESTRATOR_STREAM_PATH) return 404;
-  const given = request.headers.authorization ?? "";
-  return sameSecret(given, `Bearer ${secret}`) ? undefined : 401;
-}
-
-/** Constant time, whatever the lengths. */
-function sameSecret(given: string, expected: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(given), digest(expected));
+  return carriesBearer(request.headers.authorization, secret) ? undefined : 401;
 }
 
 function rejectUpgrade(socket: Duplex, status: number): void {
