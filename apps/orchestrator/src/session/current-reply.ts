@@ -43,6 +43,18 @@ export class CurrentReply {
     this.#current?.pacer.tick(nowMs);
   }
 
+  /** PAUSE. Undefined where nothing sounds. */
+  hold(): { reply: Reply; seq: number } | undefined {
+    const reply = this.#current;
+    return reply && { reply, seq: reply.hold() };
+  }
+
+  /** RESUME. */
+  release(): { reply: Reply; seq: number } | undefined {
+    const reply = this.#current;
+    return reply && { reply, seq: reply.release() };
+  }
+
   /** STOP before anything was released: there is nothing to settle. */
   drop(): Reply | undefined {
     const reply = this.#current;

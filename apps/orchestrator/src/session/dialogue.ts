@@ -20,6 +20,8 @@ export interface DialogueOptions {
   state(): SessionState;
   /** What a reply came to. */
   onEvent(event: SessionEvent): void;
+  /** A frame of a reply's has left. */
+  onVoice(pcm: Uint8Array): void;
   onReaderLost(): void;
 }
 
@@ -54,9 +56,9 @@ export class Dialogue {
     return this.#owesAnswer;
   }
 
-  /** A reply is being made or played. */
-  get replying(): boolean {
-    return this.#replies.reply !== undefined;
+  /** The reply that is being made or played. */
+  get reply(): Reply | undefined {
+    return this.#replies.reply;
   }
 
   /** `voice` undefined: only the person speaks. */
@@ -85,6 +87,16 @@ export class Dialogue {
       case "start-reply":
         this.#startReply(effect);
         return;
+      case "hold-reply": {
+        const held = this.#replies.hold();
+        if (held !== undefined) this.#options.report.held(held.reply, held.seq);
+        return;
+      }
+      case "release-reply": {
+        const released = this.#replies.release();
+        if (released !== undefined) this.#options.report.released(released.reply, released.seq);
+        return;
+      }
       case "drop-reply": {
         const dropped = this.#replies.drop();
         if (dropped !== undefined) this.#options.report.replyDone(dropped, "", true);
@@ -135,7 +147,7 @@ export class Dialogue {
   }
 
   #startReply({ epoch, request }: Extract<ReplyEffect, { kind: "start-reply" }>): void {
-    const { report, identity, onEvent, onReaderLost } = this.#options;
+    const { report, identity, onEvent, onVoice, onReaderLost } = this.#options;
     const voice = this.#voice;
     if (voice === undefined) throw new Error("a session without a voice cannot reply");
     const spoken = request.kind === "answer" ? this.#answering : undefined;
@@ -151,7 +163,10 @@ export class Dialogue {
         spoken,
       },
       {
-        send: (frame) => report.voice(frame),
+        send: (frame) => {
+          report.voice(frame);
+          onVoice(frame.pcm);
+        },
         onText: (text) => report.replyText(reply, text),
         onWords: (utterance, words) => report.caption(reply, utterance, words),
         onFirstFrame: () => {

@@ -31,6 +31,10 @@ export class InputAudio {
   #gapMs = 0;
   #tickedMs: number;
   #muted = false;
+  /** When each frame came, by its place in the ring. */
+  readonly #arrivedMs = new Float64Array(PREROLL_FRAMES);
+  /** Samples given to the detector that were not the client's, less those of the client's that it was not given. */
+  #insertedSamples = 0;
   /** The clock's reading at sample 0, as the newest real frame tells it, and until `fromSample` as it was before. */
   #origin: { ms: number; fromSample: number; beforeMs: number };
 
@@ -63,6 +67,7 @@ export class InputAudio {
   push(frame: Int16Array): void {
     if (this.#muted) {
       this.#takenSamples += FRAME_SAMPLES;
+      this.#insertedSamples -= FRAME_SAMPLES;
       return;
     }
     const nowMs = this.#options.clock.nowMs();
@@ -125,6 +130,17 @@ export class InputAudio {
     return this.#preroll.from(sample);
   }
 
+  /** When the frame that ends at this sample, or holds it, came from the client (or was put in). */
+  arrivedMs(endSample: number): number {
+    const frame = Math.max(0, Math.ceil(endSample / FRAME_SAMPLES) - 1);
+    return this.#arrivedMs[frame % PREROLL_FRAMES] ?? 0;
+  }
+
+  /** How many of the client's samples there were up to this one. */
+  clientSamples(sample: number): number {
+    return Math.max(0, Math.round(sample - this.#insertedSamples));
+  }
+
   /** The clock's reading when this sample was spoken. */
   timeOf(sample: number): number {
     const { ms, fromSample, beforeMs } = this.#origin;
@@ -142,13 +158,19 @@ export class InputAudio {
       return;
     }
     if (this.#waiting.length >= WAITING_FRAMES_MAX) {
-      if (this.#waiting.shift()?.fromClient) this.#droppedSamples += FRAME_SAMPLES;
+      if (this.#waiting.shift()?.fromClient) {
+        this.#droppedSamples += FRAME_SAMPLES;
+        this.#insertedSamples -= FRAME_SAMPLES;
+      }
     }
     this.#waiting.push({ frame: fromClient ? frame.slice() : frame, fromClient });
   }
 
   #feed(frame: Int16Array, fromClient: boolean): void {
     if (fromClient) this.#takenSamples += FRAME_SAMPLES;
+    else this.#insertedSamples += FRAME_SAMPLES;
+    const place = (this.#preroll.endSample / FRAME_SAMPLES) % PREROLL_FRAMES;
+    this.#arrivedMs[place] = this.#options.clock.nowMs();
     this.#preroll.push(frame);
     this.#vadStream.push(frame);
   }

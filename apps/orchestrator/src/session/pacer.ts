@@ -67,6 +67,7 @@ export class Pacer {
   /** Called every 20 ms by the process' ticker. */
   tick(nowMs: number): void {
     if (this.#finished) return;
+    if (this.#held) return;
     this.#release(nowMs);
     if (this.#finished) return;
     if (this.#sourceEnded && this.#options.ring.length === 0 && this.#allPlayed(nowMs)) {
@@ -88,11 +89,20 @@ export class Pacer {
   playedSamples(nowMs: number): number {
     if (this.#gridMs === undefined) return 0;
     if (!this.#options.reported) {
-      const untilMs = Math.min(nowMs, this.#stoppedMs ?? nowMs);
+      const heldMs = this.#held ? this.#heldAtMs : nowMs;
+      const untilMs = Math.min(nowMs, heldMs, this.#stoppedMs ?? nowMs);
       const elapsed = ((untilMs - this.#gridMs) * SAMPLE_RATE_HZ) / 1000;
       return Math.max(0, Math.min(this.releasedSamples, Math.round(elapsed)));
     }
     return this.#playedReported;
+  }
+
+  /** Samples of the reply that should be sounding by the grid, whatever the listener says: what an echo is to be compared with. */
+  soundingSamples(nowMs: number): number {
+    if (this.#gridMs === undefined) return 0;
+    const untilMs = Math.min(nowMs, this.#held ? this.#heldAtMs : nowMs);
+    const elapsed = ((untilMs - this.#gridMs) * SAMPLE_RATE_HZ) / 1000;
+    return Math.max(0, Math.min(this.releasedSamples, Math.round(elapsed)));
   }
 
   /** PAUSE: releases nothing, discards nothing. The grid moves by the time held. */
@@ -117,7 +127,6 @@ export class Pacer {
   }
 
   #release(nowMs: number): void {
-    if (this.#held) return;
     for (let released = 0; released < FRAMES_PER_TICK_MAX; released++) {
       const frame = this.#options.ring.peek();
       if (frame === undefined) break;

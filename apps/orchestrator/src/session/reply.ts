@@ -1,6 +1,7 @@
 /** One answer of the machine: text as it is written, speech as it is made, audio as it is paced. Owns this pipeline; does not know why it was asked for or stopped. */
-import { AntiphonError, FRAME_SAMPLES } from "@antiphon/protocol";
+import { AntiphonError, FRAME_SAMPLES, SAMPLE_RATE_HZ } from "@antiphon/protocol";
 import { BoundedQueue, type Clock } from "@antiphon/runtime";
+import { wordsOf } from "./backchannels.ts";
 import type { FrameRing } from "./frame-ring.ts";
 import { Pacer } from "./pacer.ts";
 import type {
@@ -60,6 +61,8 @@ export class Reply {
   });
   #queuedSamples = 0;
   #utterance = -1;
+  #holds = 0;
+  #workerPaused = false;
 
   constructor(options: ReplyOptions, listener: ReplyListener) {
     this.#options = options;
@@ -103,7 +106,39 @@ export class Reply {
   stop(): void {
     this.#abort.abort();
     this.pacer.stop(this.#options.clock.nowMs());
+    this.#pauseWorker(false);
     this.#texts.close();
+  }
+
+  /** PAUSE, at the pacer and at the worker. Returns the number under which the listener is told. */
+  hold(): number {
+    this.pacer.hold(this.#options.clock.nowMs());
+    this.#pauseWorker(true);
+    return ++this.#holds;
+  }
+
+  /** RESUME, under the number of the pause that it ends. */
+  release(): number {
+    this.pacer.release(this.#options.clock.nowMs());
+    this.#pauseWorker(false);
+    return this.#holds;
+  }
+
+  /** The words that may come back as an echo now, as they are compared. */
+  recentWords(): string[] {
+    const played = this.pacer.soundingSamples(this.#options.clock.nowMs());
+    return wordsOf(this.spoken.wordsBetween(played - OWN_WORDS_SAMPLES, played).join(" "));
+  }
+
+  /** The gate belongs to the session: left closed, it would silence the next reply. */
+  #pauseWorker(paused: boolean): void {
+    if (paused === this.#workerPaused) return;
+    this.#workerPaused = paused;
+    this.#options.synthesis.then(
+      (stream) => stream.setPaused(paused),
+      // A session without a voice has nothing to pause.
+      () => {},
+    );
   }
 
   #send(frame: OutgoingVoiceFrame): void {
@@ -208,5 +243,7 @@ async function* utterancesOf(
   yield* chunker.end();
 }
 
+/** An echo is up to 600 ms late, and a recogniser hears the last words of what was said before it, too. */
+const OWN_WORDS_SAMPLES = 4 * SAMPLE_RATE_HZ;
 /** An hour of speech: a model that writes on without end is cut off there. */
 const UTTERANCES_MAX = 512;

@@ -13,6 +13,9 @@ export type SessionEvent =
   | { kind: "reply-requested"; request: ReplyRequest }
   /** The person speaks. */
   | { kind: "speech-started" }
+  /** The person may be interrupting: the reply is held until that is known. */
+  | { kind: "reply-paused" }
+  | { kind: "reply-resumed" }
   /** The person, or their program, wants silence. */
   | { kind: "interrupt-requested" }
   | { kind: "first-frame-released"; epoch: number }
@@ -31,6 +34,10 @@ export type SessionEffect =
 /** What becomes of replies. */
 export type ReplyEffect =
   | { kind: "start-reply"; epoch: number; request: ReplyRequest }
+  /** PAUSE: nothing more of it is played, nothing is discarded. */
+  | { kind: "hold-reply" }
+  /** RESUME, at the held sample. */
+  | { kind: "release-reply" }
   /** Nothing of it was played: it leaves no trace. */
   | { kind: "drop-reply" }
   /** STOP: nothing older than `epoch` may be played any more, anywhere. */

@@ -1,5 +1,10 @@
 /** What a session tells: messages to its listener, snapshots to its record, counts of both. Derives nothing of its own and decides nothing. */
-import { type AntiphonError, PROTOCOL_VERSION, publicError } from "@antiphon/protocol";
+import {
+  type AntiphonError,
+  PROTOCOL_VERSION,
+  publicError,
+  type ServerMessageOf,
+} from "@antiphon/protocol";
 import type { Clock } from "@antiphon/runtime";
 import type { ConversationEntry } from "./conversation.ts";
 import type {
@@ -82,6 +87,21 @@ export class SessionReport {
   interrupted(epoch: number): void {
     this.counts.interruptions++;
     this.#options.transport.send({ type: "clear", epoch });
+  }
+
+  /** PAUSE, down to the farthest buffer. */
+  held(reply: Reply, pauseSeq: number): void {
+    this.count("pauses");
+    this.#options.transport.send({ type: "hold", replyId: reply.replyId, pauseSeq });
+  }
+
+  released(reply: Reply, resumeSeq: number): void {
+    this.count("falseInterruptions");
+    this.#options.transport.send({ type: "release", replyId: reply.replyId, resumeSeq });
+  }
+
+  interruption(decided: Omit<ServerMessageOf<"interruption">, "type">): void {
+    this.#options.transport.send({ type: "interruption", ...decided });
   }
 
   transcript(turn: number, text: string, final: boolean): void {

@@ -11,6 +11,8 @@ const anyEvent: fc.Arbitrary<{ kind: SessionEvent["kind"]; behind: number }> = f
     "session-started",
     "reply-requested",
     "speech-started",
+    "reply-paused",
+    "reply-resumed",
     "interrupt-requested",
     "first-frame-released",
     "reply-ended",
@@ -35,12 +37,19 @@ describe("under any sequence of events", () => {
       fc.property(fc.array(anyEvent, { maxLength: 200 }), (drawn) => {
         let state: SessionState = INITIAL_STATE;
         let underWay: number | undefined;
+        let held = false;
         let unsettled = 0;
         for (const each of drawn) {
           const next = transition(state, eventOf(each, state.epoch));
           expect(next.state.epoch).toBeGreaterThanOrEqual(state.epoch);
           if (state.kind === "terminated") expect(next).toEqual({ state, effects: [] });
           for (const effect of next.effects) {
+            if (effect.kind === "hold-reply" || effect.kind === "release-reply") {
+              expect(underWay).toBe(next.state.epoch);
+              expect(held).toBe(effect.kind === "release-reply");
+              held = !held;
+            }
+            if (effect.kind === "stop-reply" || effect.kind === "start-reply") held = false;
             if (effect.kind === "start-reply") {
               expect(underWay).toBeUndefined();
               expect(effect.epoch).toBe(next.state.epoch);
@@ -57,7 +66,10 @@ describe("under any sequence of events", () => {
               unsettled = 0;
             }
           }
-          if (next.state.kind === "speaking") expect(underWay).toBe(next.state.epoch);
+          if (next.state.kind === "speaking") {
+            expect(underWay).toBe(next.state.epoch);
+            expect(next.state.held).toBe(held);
+          }
           expect(unsettled).toBe(
             next.state.kind === "barged-in" || (next.state.kind === "terminated" && unsettled === 1)
               ? 1

@@ -86,7 +86,12 @@ function fromSpeaking(
   event: SessionEvent,
 ): Transition {
   switch (event.kind) {
-    case "speech-started":
+    case "reply-paused":
+      if (state.held) return unchanged(state);
+      return { state: { ...state, held: true }, effects: [{ kind: "hold-reply" }] };
+    case "reply-resumed":
+      if (!state.held) return unchanged(state);
+      return { state: { ...state, held: false }, effects: [{ kind: "release-reply" }] };
     case "interrupt-requested":
       return stop(state.epoch + 1, undefined);
     case "reply-requested":

@@ -1,7 +1,14 @@
 /** One conversation: connects its socket, the person's turns, the state machine and the dialogue. Owns what is alive in a session; every decision of state is `session-state.ts`'s. */
-import { AntiphonError, type ClientMessage, type SessionOptions } from "@antiphon/protocol";
+import {
+  AntiphonError,
+  type ClientMessage,
+  type InterruptionReason,
+  type SessionOptions,
+} from "@antiphon/protocol";
 import type { Timer } from "@antiphon/runtime";
 import { Dialogue } from "./dialogue.ts";
+import { interruptionSettings } from "./interruption-settings.ts";
+import { Interruptions } from "./interruptions.ts";
 import { MicrophoneInput } from "./microphone-input.ts";
 import type { RecordStore, Transport, TransportEnd } from "./ports.ts";
 import type { SessionDeps, SessionIdentity } from "./session-deps.ts";
@@ -31,6 +38,7 @@ export class Session {
   #options: SessionOptions = {};
   #userTurn: UserTurn | undefined;
   #input: MicrophoneInput | undefined;
+  #interruptions: Interruptions | undefined;
   /** Undefined before the start, and where only transcripts are wanted. */
   #voice: SessionVoice | undefined;
   #bargeInTimer: Timer | undefined;
@@ -56,6 +64,7 @@ export class Session {
       report: this.#report,
       state: () => this.#state,
       onEvent: (event) => this.#dispatch(event),
+      onVoice: (pcm) => this.#interruptions?.farEnd.sent(pcm),
       onReaderLost: () =>
         this.#fail(
           new AntiphonError("overloaded", "The audio sent to you was not acknowledged for 10 s."),
@@ -94,7 +103,7 @@ export class Session {
         return;
       case "interrupt":
         this.#dialogue.owesNothing();
-        this.#dispatch({ kind: "interrupt-requested" });
+        this.#interrupt("requested", "");
         return;
       case "input_commit":
         this.#userTurn?.commit();
@@ -122,6 +131,7 @@ export class Session {
     }
     this.#report.counts.framesReceived++;
     this.#input.push(seq, frame);
+    this.#interruptions?.farEnd.heard(frame, nowMs);
     this.#input.acknowledge(nowMs);
   }
 
@@ -129,10 +139,11 @@ export class Session {
   tick(nowMs: number): void {
     this.#userTurn?.tick(nowMs);
     this.#dialogue.tick(nowMs);
+    this.#interruptions?.tick(nowMs);
     if (this.#over) return;
     this.#input?.acknowledge(nowMs);
     // Whoever listens to a long answer need not say anything.
-    if (this.#dialogue.replying) this.#lastActiveMs = nowMs;
+    if (this.#dialogue.reply !== undefined) this.#lastActiveMs = nowMs;
     if (nowMs - this.#lastActiveMs <= this.#deps.defaults.idleTimeoutMs) return;
     this.#fail(new AntiphonError("deadline_exceeded", "Nothing was heard from you for too long."));
   }
@@ -172,13 +183,26 @@ export class Session {
       inputClock: options.inputClock ?? "realtime",
       onSpeechStarted: () => this.#dispatch({ kind: "speech-started" }),
       onSpeechEnded: () => this.#announce(),
-      onWindow: ({ probability }) => probability,
-      onPartial: (text) => this.#report.transcript(this.#dialogue.turnNumber + 1, text, false),
+      onWindow: (window) => this.#interruptions?.window(window) ?? window.probability,
+      onPartial: (text, endSample) => {
+        this.#report.transcript(this.#dialogue.turnNumber + 1, text, false);
+        this.#interruptions?.heard(text, endSample);
+      },
       onTurnEnded: (turn) => this.#turnEnded(turn),
       onError: (reason) => this.#report.error(AntiphonError.from(reason)),
       onFault: (reason) => this.#fail(reason),
     });
     this.#input = new MicrophoneInput(this.#userTurn, this.#ends.transport);
+    this.#interruptions = new Interruptions({
+      clock,
+      settings: interruptionSettings(defaults.interruption, options.interruption),
+      language: options.language ?? defaults.language,
+      input: this.#userTurn,
+      onDecided: (decided) => this.#report.interruption(decided),
+      pause: () => this.#dispatch({ kind: "reply-paused" }),
+      resume: () => this.#dispatch({ kind: "reply-resumed" }),
+      stop: () => this.#dispatch({ kind: "interrupt-requested" }),
+    });
     if (options.respond !== false) this.#voice = new SessionVoice(this.#deps, sessionId, options);
     this.#dialogue.begin(options, this.#voice);
     this.#dispatch({ kind: "session-started" });
@@ -214,13 +238,14 @@ export class Session {
   #say(text: string): void {
     this.#requireVoice();
     if (text.trim() === "") return;
+    this.#interruptions?.stopping("requested", "");
     this.#dispatch({ kind: "reply-requested", request: { kind: "say", text } });
   }
 
   #typed(text: string): void {
     this.#requireVoice();
     if (text === "") return;
-    this.#dispatch({ kind: "interrupt-requested" });
+    this.#interrupt("requested", "");
     this.#dialogue.hear(text, undefined);
     this.#dispatch({ kind: "reply-requested", request: { kind: "answer" } });
   }
@@ -228,9 +253,14 @@ export class Session {
   #turnEnded(turn: FinishedTurn): void {
     // Nothing is begun over the person's next words: both turns are answered after them.
     const answers = this.#voice !== undefined && !this.#userTurn?.userSpeaking;
+    if (this.#interruptions?.dismisses(turn.text) && !turn.committed) {
+      // Told as a turn of no words: what was shown of it so far is not to stay.
+      this.#report.transcript(this.#dialogue.turnNumber + 1, "", true);
+      return;
+    }
     if (turn.text !== "") {
       // What sounds meanwhile (a program's words, mostly) is over: its place in the history is before this turn.
-      if (answers) this.#dispatch({ kind: "interrupt-requested" });
+      if (answers) this.#interrupt("words", turn.text);
       this.#report.transcript(this.#dialogue.turnNumber + 1, turn.text, true);
       this.#dialogue.hear(turn.text, turn);
     }
@@ -240,6 +270,11 @@ export class Session {
     if (answers && owed) this.#dispatch({ kind: "reply-requested", request: { kind: "answer" } });
   }
 
+  #interrupt(reason: InterruptionReason, text: string): void {
+    this.#interruptions?.stopping(reason, text);
+    this.#dispatch({ kind: "interrupt-requested" });
+  }
+
   /** Called from timers and promises too: a fault in it ends this session, not the process. */
   #dispatch(event: SessionEvent): void {
     try {
@@ -247,6 +282,8 @@ export class Session {
       this.#state = next.state;
       if (next.state.kind !== "barged-in") this.#bargeInTimer?.cancel();
       for (const effect of next.effects) this.#perform(effect);
+      const sounds = this.#state.kind === "speaking";
+      this.#interruptions?.sounding(sounds ? this.#dialogue.reply : undefined);
       this.#announce();
     } catch (reason) {
       this.#fail(reason);

@@ -66,6 +66,19 @@ export class SpokenText {
       .join(" ");
   }
 
+  /** The words, as they are spelled, that sound anywhere between these positions. */
+  wordsBetween(fromSample: number, toSample: number): string[] {
+    return this.#utterances.flatMap((spoken) => {
+      const start = spoken.startSample;
+      if (start === undefined || start > toSample) return [];
+      return (spoken.words ?? evenWords(spoken))
+        .filter(
+          (word) => start + word.endSample >= fromSample && start + word.startSample <= toSample,
+        )
+        .map((word) => word.text);
+    });
+  }
+
   /** The number of the utterance that sounds at this position; the last that began. */
   utteranceAt(playedSamples: number): number {
     let at = 0;

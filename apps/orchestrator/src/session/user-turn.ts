@@ -116,6 +116,11 @@ export class UserTurn {
     return this.#segments.underWay || this.#parts.length > 0 || this.#commitSamples.length > 0;
   }
 
+  /** Position after the newest frame that the detector was given. */
+  get endSample(): number {
+    return this.#audio.endSample;
+  }
+
   /** One frame of the microphone; copied. */
   push(frame: Int16Array): void {
     if (!this.#closed) this.#audio.push(frame);
@@ -129,6 +134,14 @@ export class UserTurn {
   /** Somebody waits for the words so far. */
   flush(): void {
     this.#segments.flush();
+  }
+
+  arrivedMs(endSample: number): number {
+    return this.#audio.arrivedMs(endSample);
+  }
+
+  clientSamples(sample: number): number {
+    return this.#audio.clientSamples(sample);
   }
 
   /** The clock's reading when this sample was spoken. */

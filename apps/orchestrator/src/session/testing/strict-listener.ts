@@ -35,6 +35,8 @@ export class StrictListener implements Transport {
   #reportDueMs = 0;
   #clears: ClientMessage[] = [];
   #ready = false;
+  #held: { replyId: string; pauseSeq: number; atMs: number } | undefined;
+  readonly #pauseSeqs = new Map<string, number>();
 
   constructor(clock: FakeClock, habits: ListenerHabits) {
     this.#clock = clock;
@@ -45,13 +47,26 @@ export class StrictListener implements Transport {
     this.#demand(this.end === undefined, `${message.type} after the close`);
     if (message.type === "ready") this.#ready = true;
     if (message.type === "state") this.state = message.thinking ? "thinking" : message.state;
-    if (message.type === "transcript" && message.final) this.finals.push(message.text);
+    // A final without words takes back what was shown of a turn that is none.
+    if (message.type === "transcript" && message.final && message.text !== "") {
+      this.finals.push(message.text);
+    }
+    if (message.type === "hold") this.#hold(message.replyId, message.pauseSeq);
+    if (message.type === "release") {
+      this.#demand(this.#held?.replyId === message.replyId, "a release of what is not held");
+      this.#demand(this.#held?.pauseSeq === message.resumeSeq, "a release of another hold");
+      if (this.#playing !== undefined && this.#held !== undefined) {
+        this.#playing.startMs += this.#clock.nowMs() - this.#held.atMs;
+      }
+      this.#held = undefined;
+    }
     if (message.type === "input_committed") this.committed++;
     if (message.type === "reply") this.#reply(message);
     if (message.type === "clear") {
       this.#demand(message.epoch > this.#clearedEpoch, "a clear that clears nothing");
       this.#clears = this.#report();
       this.#clearedEpoch = message.epoch;
+      this.#held = undefined;
       this.#playing = undefined;
       const { epoch } = message;
       this.#clears.push({ ...NOTHING, epoch });
@@ -61,6 +76,7 @@ export class StrictListener implements Transport {
   sendVoice(frame: OutgoingVoiceFrame): void {
     this.#demand(this.end === undefined, "a frame after the close");
     this.#demand(this.#ready, "a frame before ready");
+    this.#demand(this.#held === undefined, "a frame while the reply is held");
     this.#demand(frame.epoch >= this.#clearedEpoch, "a frame of a cleared epoch");
     this.#demand(frame.epoch >= this.#frameEpoch, "a frame of an older epoch than the last");
     if (frame.epoch > this.#frameEpoch) {
@@ -89,6 +105,16 @@ export class StrictListener implements Transport {
     return [...this.#clears.splice(0), ...this.#report()];
   }
 
+  #hold(replyId: string, pauseSeq: number): void {
+    this.#demand(this.#held === undefined, "a hold of what is held");
+    this.#demand(
+      pauseSeq > (this.#pauseSeqs.get(replyId) ?? 0),
+      "a pause number that does not rise",
+    );
+    this.#pauseSeqs.set(replyId, pauseSeq);
+    this.#held = { replyId, pauseSeq, atMs: this.#clock.nowMs() };
+  }
+
   #reply(message: Extract<ServerMessage, { type: "reply" }>): void {
     const { replyId, epoch, text } = message;
     this.#demand(this.#ready || message.done, "a reply before ready");
@@ -108,7 +134,8 @@ export class StrictListener implements Transport {
     const playing = this.#playing;
     if (playing === undefined) return [];
     const total = playing.frames * FRAME_SAMPLES;
-    const played = Math.min(total, Math.floor((this.#clock.nowMs() - playing.startMs) * 48));
+    const untilMs = this.#held?.atMs ?? this.#clock.nowMs();
+    const played = Math.min(total, Math.max(0, Math.floor((untilMs - playing.startMs) * 48)));
     const replyId = [...this.#epochOf].find(([, epoch]) => epoch === playing.epoch)?.[0] ?? null;
     const empty = played === total;
     return [{ type: "playback", epoch: playing.epoch, replyId, positionSamples: played, empty }];

@@ -1,0 +1,300 @@
+/** Speech over a reply: a pause at once, then a decision between going on and stopping. Pure: counts samples of the input, not time, and performs nothing. */
+import { createVad, VAD_WINDOW_SAMPLES, type Vad } from "@antiphon/audio";
+import { type InterruptionReason, SAMPLE_RATE_HZ } from "@antiphon/protocol";
+import { type Backchannels, wordsOf } from "./backchannels.ts";
+import type { InterruptionSettings } from "./interruption-settings.ts";
+
+/** One window of the detector, as far as it is somebody's speech. */
+export interface OverheardWindow {
+  endSample: number;
+  /** 0 where it was the machine's own voice. */
+  probability: number;
+  /** How much it was like what is being played, 0 to 1. */
+  echoMatch: number;
+}
+
+export type BargeInAction =
+  | {
+      kind: "pause" | "resume" | "stop";
+      reason: InterruptionReason;
+      /** Speech over the reply so far, pauses not counted. */
+      speechMs: number;
+      probability: number;
+      echoMatch: number;
+      text: string;
+    }
+  /** What was said so far is wanted, to decide on. */
+  | { kind: "flush" };
+
+/**
+ * Judges one input while replies sound. A crossing of the detector pauses; from there on
+ *
+ * - words that are no backchannels stop, once two passes of the recogniser agree that there are some, or the sound is over;
+ * - speech that lasts stops, in whatever language, unless all that was understood of it is a backchannel;
+ * - a backchannel lets the reply go on as soon as it is understood, also in mid-sound; what follows it is listened to;
+ * - a sound that ends without words lets it go on, and so does silence for too long.
+ *
+ * Belongs to one session. Every window goes through `window`, whether a reply sounds or not: speech that began before the reply did is
+ * no interruption of it.
+ */
+export class BargeIn {
+  readonly #settings: InterruptionSettings;
+  readonly #backchannels: Backchannels;
+  /** As `user-turn`'s own, so that a pause and a segment begin together; it ends sooner, to let a reply go on. */
+  readonly #vad: Vad = createVad({ endSilenceMs: QUIET_MS });
+  #reply: { words(): string[] } | undefined;
+  #phase: "watching" | "paused" | "resumed" = "watching";
+  #sound: Sound = newSound(0);
+  #probability = 0;
+
+  constructor(settings: InterruptionSettings, backchannels: Backchannels) {
+    this.#settings = settings;
+    this.#backchannels = backchannels;
+  }
+
+  get paused(): boolean {
+    return this.#phase === "paused";
+  }
+
+  /** A reply sounds from now on. `words` are its own that sounded last, as far as they are known. */
+  begin(reply: { words(): string[] }): void {
+    this.#reply = reply;
+    this.#phase = "watching";
+  }
+
+  /** It sounds no more: played to its end, or stopped. */
+  end(): void {
+    this.#reply = undefined;
+    this.#phase = "watching";
+  }
+
+  /** Whether a turn that came to this is no turn: somebody hummed along, or nothing may interrupt. Ask while the reply sounds. */
+  dismisses(text: string): boolean {
+    if (this.#reply === undefined) return false;
+    if (!this.#settings.enabled) return true;
+    return this.#wordCount(text) < this.#settings.minWords;
+  }
+
+  window({ endSample, probability, echoMatch }: OverheardWindow): BargeInAction | undefined {
+    this.#probability = probability;
+    const events = this.#vad.push({ endSample, probability });
+    const started = events.find((event) => event.kind === "speech-started");
+    const sound = this.#sound;
+    if (started !== undefined) this.#begin(started.atSample, endSample);
+    else if (this.#vad.speaking && this.#vad.lastSpeechSample === endSample) {
+      sound.speechSamples += VAD_WINDOW_SAMPLES;
+      sound.endSample = endSample;
+    }
+    this.#sound.echoMatch = Math.max(echoMatch, this.#sound.echoMatch);
+    if (this.#reply === undefined || !this.#settings.enabled) return undefined;
+    if (started !== undefined && this.#phase !== "paused") {
+      this.#phase = "paused";
+      return this.#decide("pause", "speech");
+    }
+    if (this.#phase === "watching") return undefined;
+    return this.#settings.mode === "vad" ? this.#plain(endSample) : this.#judge(endSample);
+  }
+
+  /**
+   * What was said so far, up to `endSample` of the input. What covers nothing of the sound under way is not looked at.
+   */
+  heard(text: string, endSample: number): BargeInAction | undefined {
+    const sound = this.#sound;
+    if (this.#reply === undefined || !this.#settings.enabled || this.#settings.mode === "vad") {
+      return undefined;
+    }
+    if (this.#phase === "watching" || endSample < sound.startSample) return undefined;
+    sound.flushing = false;
+    sound.text = text;
+    sound.textEndSample = endSample;
+    const words = this.#wordCount(text);
+    sound.passesWithWords = words >= this.#settings.minWords ? sound.passesWithWords + 1 : 0;
+    if (words >= this.#settings.minWords) {
+      const agreed = sound.passesWithWords >= PASSES_MIN || words >= CLEAR_WORDS_MIN;
+      if (agreed) return this.#stop("words");
+    } else if (this.#phase === "paused" && wordsOf(text).length > 0) {
+      if (endSample - sound.startSample >= samplesOf(UNDERSTOOD_MS_MIN)) {
+        return this.#resume(this.#ownWords(text) ? "echo" : "backchannel");
+      }
+    }
+    return this.#afterPass();
+  }
+
+  /** No input comes that could end the pause. */
+  timedOut(): BargeInAction | undefined {
+    return this.#phase === "paused" ? this.#resume("timeout") : undefined;
+  }
+
+  /** Paused, or listening on after a resume, in the adaptive mode. */
+  #judge(endSample: number): BargeInAction | undefined {
+    const sound = this.#sound;
+    const quietSamples = endSample - (this.#vad.lastSpeechSample ?? endSample);
+    if (this.#vad.speaking) {
+      if (this.#phase === "paused" && this.#lasted()) return this.#stop("sustained-speech");
+      const due =
+        sound.flushedSpeechSamples +
+        samplesOf(sound.flushedSpeechSamples === 0 ? FIRST_FLUSH_MS : FLUSH_EVERY_MS);
+      return sound.speechSamples >= due ? this.#flush() : undefined;
+    }
+    if (this.#phase === "resumed") {
+      // Whatever follows after this is a sound of its own.
+      if (quietSamples >= samplesOf(SOUND_GAP_MS)) this.#phase = "watching";
+      return undefined;
+    }
+    if (quietSamples >= samplesOf(this.#settings.falseInterruptionTimeoutMs)) {
+      return this.#resume("timeout");
+    }
+    return this.#afterPass();
+  }
+
+  /** The sound is over, and so is a pass of the recogniser: is it enough to decide? */
+  #afterPass(): BargeInAction | undefined {
+    const sound = this.#sound;
+    if (this.#phase !== "paused" || this.#vad.speaking) return undefined;
+    const last = this.#vad.lastSpeechSample ?? 0;
+    const understood = sound.textEndSample >= last - samplesOf(UNDERSTOOD_TAIL_MS);
+    if (!understood) return this.#flush();
+    if (sound.passesWithWords > 0) return this.#stop("words");
+    return this.#resume(wordsOf(sound.text).length > 0 ? "backchannel" : "no-words");
+  }
+
+  #flush(): BargeInAction | undefined {
+    const sound = this.#sound;
+    if (sound.flushing) return undefined;
+    sound.flushing = true;
+    sound.flushedSpeechSamples = Math.max(sound.speechSamples, 1);
+    return { kind: "flush" };
+  }
+
+  /** The plain detector: no words, no echo, only time. */
+  #plain(endSample: number): BargeInAction | undefined {
+    if (this.#phase !== "paused") {
+      if (!this.#vad.speaking) this.#phase = "watching";
+      return undefined;
+    }
+    const last = this.#vad.lastSpeechSample ?? endSample;
+    if (last - this.#sound.startSample >= samplesOf(this.#settings.minDurationMs)) {
+      return this.#stop("sustained-speech");
+    }
+    const quiet = endSample - last >= samplesOf(this.#settings.falseInterruptionTimeoutMs);
+    return quiet ? this.#resume("timeout") : undefined;
+  }
+
+  #lasted(): boolean {
+    const sound = this.#sound;
+    if (sound.speechSamples < samplesOf(this.#settings.minDurationMs)) return false;
+    // "Yeah, yeah, yeah" may last as long as it likes; words that nobody has understood may not.
+    const known = sound.textEndSample - sound.startSample >= samplesOf(UNDERSTOOD_MS_MIN);
+    return !(known && wordsOf(sound.text).length > 0 && this.#wordCount(sound.text) === 0);
+  }
+
+  #begin(startSample: number, endSample: number): void {
+    const gap = startSample - this.#sound.endSample;
+    const speechSamples = endSample - startSample;
+    if (this.#phase === "watching" || gap > samplesOf(SOUND_GAP_MS)) {
+      this.#sound = newSound(startSample);
+    }
+    this.#sound.speechSamples += speechSamples;
+    this.#sound.endSample = endSample;
+  }
+
+  #stop(reason: InterruptionReason): BargeInAction {
+    const action = this.#decide("stop", reason);
+    this.end();
+    return action;
+  }
+
+  #resume(reason: InterruptionReason): BargeInAction | undefined {
+    if (!this.#settings.resumeFalseInterruption) {
+      return reason === "timeout" ? this.#stop(reason) : undefined;
+    }
+    this.#phase = "resumed";
+    return this.#decide("resume", reason);
+  }
+
+  #decide(kind: "pause" | "resume" | "stop", reason: InterruptionReason): BargeInAction {
+    const { speechSamples, echoMatch, text } = this.#sound;
+    return {
+      kind,
+      reason,
+      speechMs: (speechSamples * 1000) / SAMPLE_RATE_HZ,
+      probability: this.#probability,
+      echoMatch,
+      text,
+    };
+  }
+
+  /** Words that mean something and are not the reply's own, come back. */
+  #wordCount(text: string): number {
+    return this.#ownWords(text) ? 0 : this.#backchannels.meaningful(text).length;
+  }
+
+  /** A transcript made of the reply's own last words, in their order: an echo that was loud enough to be understood. */
+  #ownWords(text: string): boolean {
+    const words = this.#backchannels.meaningful(text);
+    if (words.length === 0 || this.#reply === undefined) return false;
+    // One word in common is a coincidence unless it also sounds like what is being played.
+    if (words.length < OWN_WORDS_MIN && this.#sound.echoMatch < OWN_WORD_ECHO_MIN) return false;
+    const own = this.#reply.words();
+    let at = 0;
+    for (const word of words) {
+      const found = own.indexOf(word, at);
+      if (found < 0) return false;
+      at = found + 1;
+    }
+    return true;
+  }
+}
+
+/** One stretch of speech over a reply; short pauses belong to it. */
+interface Sound {
+  startSample: number;
+  /** Windows that held speech. */
+  speechSamples: number;
+  endSample: number;
+  echoMatch: number;
+  text: string;
+  textEndSample: number;
+  /** Passes of the recogniser in a row that found words. */
+  passesWithWords: number;
+  flushing: boolean;
+  flushedSpeechSamples: number;
+}
+
+function newSound(startSample: number): Sound {
+  return {
+    startSample,
+    speechSamples: 0,
+    endSample: startSample,
+    echoMatch: 0,
+    text: "",
+    textEndSample: 0,
+    passesWithWords: 0,
+    flushing: false,
+    flushedSpeechSamples: 0,
+  };
+}
+
+function samplesOf(ms: number): number {
+  return (ms * SAMPLE_RATE_HZ) / 1000;
+}
+
+/** Two windows: closures inside a word are often longer, but what was understood by then decides, not the gap. */
+const QUIET_MS = 64;
+/** Pauses between phrases begin at about 250 ms; somebody who starts again within this goes on. */
+const SOUND_GAP_MS = 350;
+/** Seven windows: recognisers guess wildly at less ("Yeah" was right in 3 of 9 voices after 150 ms, in 7 after 250). */
+const FIRST_FLUSH_MS = 224;
+/** Three windows; a pass over a second takes 25 to 60 ms of a core. */
+const FLUSH_EVERY_MS = 96;
+/** One pass over half a word invents words; the next seldom invents some again. */
+const PASSES_MIN = 2;
+/** So many at once are not invented. */
+const CLEAR_WORDS_MIN = 3;
+/** Less than this of a sound says nothing about it. */
+const UNDERSTOOD_MS_MIN = 200;
+/** The recogniser is given whole frames: the newest two may still be on their way. */
+const UNDERSTOOD_TAIL_MS = 60;
+const OWN_WORDS_MIN = 2;
+/** Half alike: far above chance, and below what a room leaves of an echo. */
+const OWN_WORD_ECHO_MIN = 0.5;
