@@ -68,10 +68,9 @@ export class BargeIn {
     this.#phase = "watching";
   }
 
-  /** Whether a turn that came to this is no turn: somebody hummed along, or nothing may interrupt. Ask while the reply sounds. */
+  /** Whether a turn that came to this is no turn: somebody hummed along. */
   dismisses(text: string): boolean {
     if (this.#reply === undefined) return false;
-    if (!this.#settings.enabled) return true;
     return this.#wordCount(text) < this.#settings.minWords;
   }
 
@@ -86,7 +85,7 @@ export class BargeIn {
       sound.endSample = endSample;
     }
     this.#sound.echoMatch = Math.max(echoMatch, this.#sound.echoMatch);
-    if (this.#reply === undefined || !this.#settings.enabled) return undefined;
+    if (this.#reply === undefined) return undefined;
     if (started !== undefined && this.#phase !== "paused") {
       this.#phase = "paused";
       return this.#decide("pause", "speech");
@@ -100,9 +99,7 @@ export class BargeIn {
    */
   heard(text: string, endSample: number): BargeInAction | undefined {
     const sound = this.#sound;
-    if (this.#reply === undefined || !this.#settings.enabled || this.#settings.mode === "vad") {
-      return undefined;
-    }
+    if (this.#reply === undefined || this.#settings.mode === "vad") return undefined;
     if (this.#phase === "watching" || endSample < sound.startSample) return undefined;
     sound.flushing = false;
     sound.text = text;

@@ -59,9 +59,11 @@ export class Interruptions {
     this.#judgedSample = endSample;
     this.#judgedMs = clock.nowMs();
     const { match, echo } = this.farEnd.judge(input.timeOf(endSample));
-    const own = echo ? 0 : probability;
-    this.#perform(this.#bargeIn.window({ endSample, probability: own, echoMatch: match }));
-    return own;
+    // Over a reply that nothing may interrupt, nobody is listened to.
+    const deaf = this.#reply !== undefined && !this.#options.settings.enabled;
+    const counts = echo || deaf ? 0 : probability;
+    this.#perform(this.#bargeIn.window({ endSample, probability: counts, echoMatch: match }));
+    return counts;
   }
 
   /** What a turn says so far, up to this sample of the input. */

@@ -13,6 +13,10 @@ export class MemoryTransport implements Transport {
   end: TransportEnd | undefined;
   readonly #nowMs: () => number;
   #epoch = 0;
+  #replyEpoch = 0;
+  #heldAtMs: number | undefined;
+  /** How long the newest reply has been held. */
+  #heldMs = 0;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
@@ -21,6 +25,16 @@ export class MemoryTransport implements Transport {
   send(message: ServerMessage): void {
     this.messages.push(message);
     if (message.type === "clear") this.#epoch = message.epoch;
+    if (message.type === "reply" && message.epoch > this.#replyEpoch) {
+      this.#replyEpoch = message.epoch;
+      this.#heldMs = 0;
+    }
+    if (message.type === "hold") this.#heldAtMs = this.#nowMs();
+    if (message.type === "release" && this.#heldAtMs !== undefined) {
+      this.#heldMs += this.#nowMs() - this.#heldAtMs;
+      this.#heldAtMs = undefined;
+    }
+    if (message.type === "clear") this.#heldAtMs = undefined;
   }
 
   sendVoice(frame: OutgoingVoiceFrame): void {
@@ -58,7 +72,8 @@ export class MemoryTransport implements Transport {
     const own = this.frames.filter((frame) => frame.epoch === newest.epoch);
     const startMs = own[0]?.atMs ?? 0;
     const total = own.length * FRAME_SAMPLES;
-    const played = Math.max(0, Math.min(total, Math.floor((this.#nowMs() - startMs - lagMs) * 48)));
+    const soundingMs = (this.#heldAtMs ?? this.#nowMs()) - startMs - this.#heldMs - lagMs;
+    const played = Math.max(0, Math.min(total, Math.floor(soundingMs * 48)));
     const replyId = epochs.find((each) => each.epoch === newest.epoch)?.replyId ?? null;
     return {
       type: "playback",

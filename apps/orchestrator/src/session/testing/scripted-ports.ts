@@ -62,9 +62,14 @@ export class ScriptedTranscriber implements Transcriber {
         return {
           push: () => {
             segment.frames++;
-            if (segment.frames === 20) onPartial({ text: "partial", audioMs: 400 });
+            const text = this.#texts[0];
+            if (segment.frames !== 20 || text === "" || typeof text !== "string") return;
+            onPartial({ text: "partial", audioMs: 400 });
           },
-          flush: () => {},
+          flush: () => {
+            const text = this.#texts[0];
+            if (typeof text === "string") onPartial({ text, audioMs: segment.frames * 20 });
+          },
           finish: async () => {
             await this.#wait();
             const text = this.#texts.shift() ?? "";
@@ -107,6 +112,8 @@ export class ScriptedLanguageModel implements LanguageModel {
 export class ScriptedSynthesizer implements Synthesizer {
   readonly spoken: string[] = [];
   readonly closed: boolean[] = [];
+  /** PAUSE and RESUME at the worker's gate, in order. */
+  readonly paused: boolean[] = [];
   fails: { text: string; afterFrames: number; error: Error } | undefined;
   /** Claiming the voice takes until then. */
   opening: Promise<void> = Promise.resolve();
@@ -117,7 +124,9 @@ export class ScriptedSynthesizer implements Synthesizer {
       voice: options.voice ?? "tone",
       wholeUtterance: false,
       speak: (utterance, signal) => this.#speak(utterance.text, signal),
-      setPaused: () => {},
+      setPaused: (paused) => {
+        this.paused.push(paused);
+      },
       close: () => {
         this.closed.push(true);
       },
