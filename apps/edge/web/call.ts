@@ -275,6 +275,7 @@ const FORWARDED = [
   "state",
   "transcript",
   "caption",
+  "interruption",
   "release",
   "metrics",
 ] as const satisfies ServerMessage["type"][];

@@ -1,5 +1,5 @@
 /** The conversation as it is spoken: both sides' captions, the reply's words lit one by one. Owns its list; what is lit is `spoken-words.ts`. */
-import type { PlaybackReport } from "@antiphon/client";
+import { interruptionWords, type PlaybackReport } from "@antiphon/client";
 import type { Entry, NoteEntry, PersonEntry, ReplyEntry } from "./conversation.ts";
 import { element } from "./element.ts";
 import { secondsOf } from "./latency-stages.ts";
@@ -27,7 +27,8 @@ export class ConversationView {
     });
   }
 
-  show(entries: readonly Entry[]): void {
+  /** `held`: the reply that sounds is paused. */
+  show(entries: readonly Entry[], held: boolean): void {
     this.#empty.hidden = entries.length > 0;
     const ids = new Set(entries.map((entry) => entry.id));
     for (const [id, { item }] of this.#items) {
@@ -38,6 +39,7 @@ export class ConversationView {
     let changed = false;
     for (const entry of entries) changed = this.#showEntry(entry) || changed;
     this.#markNewest(entries);
+    this.#list.dataset["held"] = String(held);
     if (changed && this.#atEnd) this.#scroll.scrollTop = this.#scroll.scrollHeight;
   }
 
@@ -69,8 +71,7 @@ export class ConversationView {
     if (item.childElementCount === 0) {
       item.append(speaker("Antiphon"), paragraph("words"), paragraph("aside"));
     }
-    const aside = item.querySelector(".aside");
-    if (aside !== null) aside.textContent = asideOf(reply);
+    item.querySelector(".aside")?.replaceChildren(...asideOf(reply));
     this.#drawWords(item, reply);
   }
 
@@ -148,12 +149,33 @@ function drawWord(parent: Element, index: number, word: SpokenWord): void {
   if (span.dataset["mark"] !== word.mark) span.dataset["mark"] = word.mark;
 }
 
-function asideOf(reply: ReplyEntry): string {
-  const parts: string[] = [];
-  if (reply.interrupted) parts.push("interrupted");
-  if (reply.answeredInMs !== undefined)
+/** What is to be known of a reply besides its words, on one line that is always there: nothing moves when it changes. */
+function asideOf(reply: ReplyEntry): (HTMLElement | string)[] {
+  const parts: (HTMLElement | string)[] = [];
+  const remark = remarkOf(reply);
+  if (remark !== undefined) parts.push(remark);
+  if (reply.answeredInMs !== undefined) {
     parts.push(`answered after ${secondsOf(reply.answeredInMs)}`);
-  return parts.join(" · ");
+  }
+  return parts.flatMap((part, index) => (index === 0 ? [part] : [" · ", part]));
+}
+
+function remarkOf(reply: ReplyEntry): HTMLElement | undefined {
+  const { spokenOver, interruption } = reply;
+  if (spokenOver !== undefined) return remark("over", `you: “${spokenOver.text}”`);
+  if (interruption !== undefined && (interruption.decision !== "pause" || !reply.done)) {
+    const { title, reason } = interruptionWords(interruption);
+    return remark(interruption.decision, `${title.toLowerCase()}: ${reason}`);
+  }
+  return reply.interrupted ? remark("stop", "interrupted") : undefined;
+}
+
+function remark(kind: "over" | "pause" | "resume" | "stop", text: string): HTMLElement {
+  const made = document.createElement("span");
+  made.className = "remark";
+  made.dataset["remark"] = kind;
+  made.textContent = text;
+  return made;
 }
 
 function speaker(name: string): HTMLElement {

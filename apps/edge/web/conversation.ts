@@ -1,4 +1,5 @@
 /** The conversation as entries on the screen, and how each message changes them. Pure; what is highlighted when is `spoken-words.ts`. */
+import type { Interruption } from "@antiphon/client";
 import type { ServerMessageOf } from "@antiphon/protocol";
 
 export type Entry = PersonEntry | ReplyEntry | NoteEntry;
@@ -27,6 +28,10 @@ export interface ReplyEntry {
   heardText: string | undefined;
   /** From the person's last speech to the first sound, where it was measured. */
   answeredInMs: number | undefined;
+  /** What the person says over it, until it is known whether that is a turn or "mm-hm". */
+  spokenOver: { turn: number; text: string } | undefined;
+  /** The newest decision about it. */
+  interruption: Interruption | undefined;
 }
 
 /** Something said once about the call itself. */
@@ -38,9 +43,11 @@ export interface NoteEntry {
 
 export type CaptionWord = ServerMessageOf<"caption">["words"][number] & { utterance: number };
 
+/** `overReply`: a reply sounds, so what is said may be no turn, and gets no place of its own before that is known. */
 export function withTranscript(
   entries: readonly Entry[],
   message: ServerMessageOf<"transcript">,
+  overReply: boolean,
 ): readonly Entry[] {
   const { turn, text, final } = message;
   const known = entries.findLast(
@@ -48,9 +55,23 @@ export function withTranscript(
       entry.kind === "person" &&
       (entry.turn === turn || (entry.turn === undefined && entry.text === text)),
   );
-  if (text.trim() === "") return final ? entries.filter((entry) => entry !== known) : entries;
+  if (text.trim() === "") return final ? withoutUnfinishedSpeech(entries) : entries;
   if (known !== undefined) return replaced(entries, known, { ...known, turn, text, final });
-  return added(entries, { kind: "person", id: nextId(entries), turn, text, final, typed: false });
+  const reply = overReply && !final ? soundingReply(entries) : undefined;
+  if (reply !== undefined) {
+    return replaced(entries, reply, { ...reply, spokenOver: { turn, text } });
+  }
+  const id = nextId(entries);
+  const entry: PersonEntry = { kind: "person", id, turn, text, final, typed: false };
+  return added(entries.map(withoutSpeechOver), entry);
+}
+
+/** What was said over a reply is a turn, or may be one: it stands for itself. */
+export function withSpeechAsTurn(entries: readonly Entry[]): readonly Entry[] {
+  const reply = entries.findLast((entry) => entry.kind === "reply" && entry.spokenOver);
+  if (reply?.kind !== "reply" || reply.spokenOver === undefined) return entries;
+  const { turn, text } = reply.spokenOver;
+  return withTranscript(entries, { type: "transcript", turn, text, final: false }, false);
 }
 
 export function withTyped(entries: readonly Entry[], text: string): readonly Entry[] {
@@ -78,6 +99,8 @@ export function withReply(
     interrupted: false,
     heardText: undefined,
     answeredInMs: undefined,
+    spokenOver: undefined,
+    interruption: undefined,
   };
   const entry: ReplyEntry = {
     ...before,
@@ -105,6 +128,16 @@ export function withCaption(
   return replaced(entries, reply, { ...reply, words });
 }
 
+export function withInterruption(
+  entries: readonly Entry[],
+  interruption: Interruption,
+): readonly Entry[] {
+  const reply = replyOf(entries, interruption.replyId);
+  if (reply === undefined) return entries;
+  const decided = replaced(entries, reply, { ...reply, interruption });
+  return interruption.decision === "stop" ? withSpeechAsTurn(decided) : decided;
+}
+
 export function withReplyLatency(
   entries: readonly Entry[],
   message: ServerMessageOf<"metrics">,
@@ -116,7 +149,19 @@ export function withReplyLatency(
 
 /** What was only half understood when it stopped to matter is not left standing. */
 export function withoutUnfinishedSpeech(entries: readonly Entry[]): readonly Entry[] {
-  return entries.filter((entry) => entry.kind !== "person" || entry.final);
+  return entries.filter((entry) => entry.kind !== "person" || entry.final).map(withoutSpeechOver);
+}
+
+function withoutSpeechOver(entry: Entry): Entry {
+  if (entry.kind !== "reply" || entry.spokenOver === undefined) return entry;
+  return { ...entry, spokenOver: undefined };
+}
+
+/** The one that may be heard now. One that never ended, because its server died, is not the newest for long. */
+function soundingReply(entries: readonly Entry[]): ReplyEntry | undefined {
+  const newest = entries.findLast((entry) => entry.kind !== "note");
+  if (newest?.kind !== "reply" || newest.done) return undefined;
+  return newest.interruption?.decision === "stop" ? undefined : newest;
 }
 
 function replyOf(entries: readonly Entry[], replyId: string): ReplyEntry | undefined {

@@ -1,4 +1,5 @@
 /** The one thing that goes on, in one word for machines and a few for people. Derived from the screen's state, never stored. */
+import { type Interruption, interruptionWords } from "@antiphon/client";
 import type { ScreenState } from "./screen-state.ts";
 
 export interface Indicator {
@@ -17,6 +18,7 @@ export type IndicatorName =
   | "thinking"
   | "speaking"
   | "held"
+  | "resumed"
   | "interrupted"
   | "muted"
   | "waiting"
@@ -27,6 +29,9 @@ export function indicatorOf(state: ScreenState): Indicator {
   const name = nameOf(state);
   const { label, hint } = WORDS[name];
   if (name === "speaking") return { name, label, hint: interruptHint(state) };
+  if (name === "resumed" || name === "interrupted") {
+    return { name, label, hint: reasonHint(state.verdict) ?? hint };
+  }
   return { name, label, hint };
 }
 
@@ -45,9 +50,15 @@ function nameOf(state: ScreenState): IndicatorName {
 }
 
 function liveNameOf(state: ScreenState): IndicatorName {
-  const { session } = state;
+  const { session, verdict } = state;
   if (session.state === "barged-in") return "interrupted";
-  if (session.state === "speaking") return session.held ? "held" : "speaking";
+  if (session.state === "speaking") {
+    if (session.held) return "held";
+    return verdict?.decision === "resume" ? "resumed" : "speaking";
+  }
+  // The state itself lasts a moment only; who pressed a button knows why.
+  const stopped = verdict?.decision === "stop" && verdict.reason !== "requested";
+  if (stopped && !session.thinking) return "interrupted";
   if (session.userSpeaking) return "hearing";
   if (session.thinking) return "thinking";
   if (session.state === "idle" || session.state === "terminated") return "connecting";
@@ -59,6 +70,13 @@ function liveNameOf(state: ScreenState): IndicatorName {
 function interruptHint(state: ScreenState): string {
   if (state.microphone !== "on" || state.muted) return "Esc stops it.";
   return state.mode === "push-to-talk" ? "Hold to interrupt, or press Esc." : WORDS.speaking.hint;
+}
+
+/** As a sentence. */
+function reasonHint(verdict: Interruption | undefined): string | undefined {
+  if (verdict === undefined) return undefined;
+  const { reason } = interruptionWords(verdict);
+  return `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`;
 }
 
 const WORDS: Record<IndicatorName, { label: string; hint: string }> = {
@@ -73,7 +91,8 @@ const WORDS: Record<IndicatorName, { label: string; hint: string }> = {
   hearing: { label: "Hearing you", hint: "" },
   thinking: { label: "Thinking", hint: "" },
   speaking: { label: "Speaking", hint: "Talk to interrupt, or press Esc." },
-  held: { label: "Paused for you", hint: "Go on, or say nothing and it continues." },
+  held: { label: "Paused – I heard you", hint: "Go on, or say nothing and it continues." },
+  resumed: { label: "Going on", hint: "That was no interruption." },
   interrupted: { label: "Interrupted", hint: "Your turn." },
   muted: { label: "Microphone muted", hint: "Nothing you say is sent." },
   waiting: { label: "Hold to talk", hint: "Hold the button, or the space bar, while you speak." },

@@ -2,8 +2,10 @@
 import "./zod-without-eval.ts";
 
 import { AntiphonClient } from "@antiphon/client";
+import { systemClock, type Timer } from "@antiphon/runtime";
 import { Call } from "./call.ts";
 import { ConversationView } from "./conversation-view.ts";
+import { DecisionView } from "./decision-view.ts";
 import { element } from "./element.ts";
 import { LatencyView } from "./latency-view.ts";
 import { LevelView } from "./level-view.ts";
@@ -20,24 +22,35 @@ probe.expose();
 const levels = new LevelView();
 const conversation = new ConversationView();
 const latency = new LatencyView();
+const decisions = new DecisionView();
 const stage = new StageView();
 const text = element("text", HTMLTextAreaElement);
 
 let screen = FIRST_SCREEN;
 let call: Call | undefined;
 let drawing = false;
+let verdictTimer: Timer | undefined;
 
 function dispatch(event: ScreenEvent): void {
+  const { verdict } = screen;
   screen = nextScreen(screen, event);
+  if (screen.verdict !== verdict) letVerdictPass();
   if (drawing) return;
   drawing = true;
   // Once before the next frame, however many messages came; a hidden page draws nothing and catches up.
   requestAnimationFrame(() => {
     drawing = false;
     stage.show(screen);
-    conversation.show(screen.entries);
+    conversation.show(screen.entries, screen.session.held);
     latency.show(screen.latency);
+    decisions.show(screen.interruptions);
   });
+}
+
+function letVerdictPass(): void {
+  verdictTimer?.cancel();
+  if (screen.verdict === undefined) return;
+  verdictTimer = systemClock.setTimer(VERDICT_MS, () => dispatch({ type: "verdict-over" }));
 }
 
 async function startCall(withMicrophone: boolean): Promise<void> {
@@ -121,6 +134,8 @@ function fitText(): void {
   text.style.height = `${Math.min(text.scrollHeight, TEXT_HEIGHT_PX_MAX)}px`;
 }
 
+/** Six words are read in this time; longer, and what goes on now would not be seen. */
+const VERDICT_MS = 2_500;
 /** Six lines; then it scrolls. */
 const TEXT_HEIGHT_PX_MAX = 160;
 

@@ -13,7 +13,9 @@ export type ScreenEvent =
   | { type: "typed"; text: string }
   | { type: "note"; text: string }
   | { type: "trouble"; trouble: Trouble }
-  | { type: "dismissed" };
+  | { type: "dismissed" }
+  /** Long enough shown: what goes on now matters more. */
+  | { type: "verdict-over" };
 
 export type CallPhase = "idle" | "connecting" | "live" | "reconnecting";
 

@@ -1,6 +1,7 @@
 import type { ServerMessage } from "@antiphon/protocol";
 import { describe, expect, it } from "vitest";
 import { aboutWords } from "./about-words.ts";
+import { decisionRow } from "./decision-row.ts";
 import { indicatorOf } from "./indicator.ts";
 import { waterfallOf } from "./latency-stages.ts";
 import type { ScreenEvent } from "./screen-event.ts";
@@ -44,6 +45,25 @@ const ready = (part: Partial<Extract<ServerMessage, { type: "ready" }>> = {}): S
     ...part,
   });
 
+const decided = (
+  decision: "pause" | "resume" | "stop",
+  reason: Extract<ServerMessage, { type: "interruption" }>["reason"],
+  text = "",
+): ScreenEvent =>
+  server({
+    type: "interruption",
+    replyId: "r1",
+    epoch: 1,
+    decision,
+    reason,
+    speechMs: 412.4,
+    speechProbability: 0.934,
+    echoMatch: 0.1,
+    text,
+    inputSamples: 48_000 * 75.25,
+    decisionMs: 3.2,
+  });
+
 /** A call with a microphone, hands-free, listening. */
 const LISTENING: ScreenEvent[] = [
   { type: "call", phase: "connecting" },
@@ -52,6 +72,26 @@ const LISTENING: ScreenEvent[] = [
   { type: "call", phase: "live" },
   state(),
 ];
+/** The reply sounds. */
+const SPEAKING: ScreenEvent[] = [...LISTENING, reply(), state({ state: "speaking" })];
+/** Somebody spoke over it. */
+const HELD: ScreenEvent[] = [
+  ...SPEAKING,
+  server({ type: "hold", replyId: "r1", pauseSeq: 1 }),
+  state({ state: "speaking", held: true, userSpeaking: true }),
+  decided("pause", "speech"),
+];
+const RESUMED: ScreenEvent[] = [
+  server({ type: "release", replyId: "r1", resumeSeq: 1 }),
+  state({ state: "speaking", userSpeaking: true }),
+  decided("resume", "backchannel", "mm-hm"),
+];
+const STOPPED: ScreenEvent[] = [
+  server({ type: "clear", epoch: 2 }),
+  state({ state: "barged-in", userSpeaking: true }),
+  decided("stop", "words", "wait"),
+];
+const CUT = reply({ text: "It stands", done: true, interrupted: true });
 const texts = (screen: ScreenState): string[] => screen.entries.map((entry) => entry.text);
 const indicated = (events: ScreenEvent[]): string => indicatorOf(after(events)).name;
 
@@ -78,6 +118,15 @@ describe("the indicator", () => {
     ["speaking", [...LISTENING, state({ state: "speaking" })]],
     ["held", [...LISTENING, state({ state: "speaking", held: true, userSpeaking: true })]],
     ["interrupted", [...LISTENING, state({ state: "barged-in", userSpeaking: true })]],
+    ["resumed", [...HELD, ...RESUMED]],
+    ["speaking", [...HELD, ...RESUMED, { type: "verdict-over" }]],
+    ["speaking", [...HELD, ...RESUMED, reply({ done: true }), state({ state: "speaking" })]],
+    ["held", [...HELD, ...RESUMED, state({ state: "speaking", held: true })]],
+    ["interrupted", [...HELD, ...STOPPED]],
+    ["interrupted", [...HELD, ...STOPPED, CUT, state({ userSpeaking: true })]],
+    ["hearing", [...HELD, ...STOPPED, state({ userSpeaking: true }), { type: "verdict-over" }]],
+    ["thinking", [...HELD, ...STOPPED, state({ thinking: true })]],
+    ["listening", [...SPEAKING, decided("stop", "requested"), state()]],
     ["muted", [...LISTENING, { type: "muted", muted: true }]],
     ["waiting", [{ type: "mode", mode: "push-to-talk" }, ...LISTENING]],
     [
@@ -90,6 +139,12 @@ describe("the indicator", () => {
     ["trouble", [{ type: "trouble", trouble: microphoneTrouble("refused") }]],
   ])("says %s", (name, events) => {
     expect(indicated(events)).toBe(name);
+  });
+
+  it("says in plain words why the reply went on, or did not", () => {
+    expect(indicatorOf(after(HELD)).label).toBe("Paused – I heard you");
+    expect(indicatorOf(after([...HELD, ...RESUMED])).hint).toBe("“mm-hm” means go on.");
+    expect(indicatorOf(after([...HELD, ...STOPPED])).hint).toBe("You said “wait”.");
   });
 
   it("goes on with the call while a passing trouble is shown", () => {
@@ -130,6 +185,52 @@ describe("what the person says", () => {
       server({ type: "release", replyId: "r1", resumeSeq: 1 }),
     ]);
     expect(texts(screen)).toEqual(["It stands on the table."]);
+  });
+
+  it("gets no place of its own over a reply, while it may be nothing", () => {
+    const screen = after([...HELD, transcript(2, "mm", false), transcript(2, "mm-hm", false)]);
+    expect(texts(screen)).toEqual(["It stands on the table."]);
+    expect(screen.entries[0]).toMatchObject({ spokenOver: { turn: 2, text: "mm-hm" } });
+  });
+
+  it("leaves a remark at the reply that went on over it, and nothing else", () => {
+    const screen = after([
+      ...HELD,
+      transcript(2, "mm-hm", false),
+      ...RESUMED,
+      transcript(2, "mm-hm", false),
+      transcript(2, "", true),
+    ]);
+    expect(screen.entries).toHaveLength(1);
+    expect(screen.entries[0]).toMatchObject({
+      text: "It stands on the table.",
+      done: false,
+      spokenOver: undefined,
+      interruption: { decision: "resume", reason: "backchannel", text: "mm-hm" },
+    });
+  });
+
+  it("is a turn as soon as it stops the reply", () => {
+    const screen = after([...HELD, transcript(2, "wait", false), ...STOPPED]);
+    expect(screen.entries[1]).toMatchObject({ kind: "person", text: "wait", final: false });
+    const later = after([transcript(2, "wait, the other one", false), CUT], screen);
+    expect(texts(later)).toEqual(["It stands on the table.", "wait, the other one"]);
+    expect(later.entries[0]).toMatchObject({ spokenOver: undefined, heardText: "It stands" });
+  });
+
+  it("is a turn when the reply ends under it", () => {
+    const over = after([...HELD, transcript(2, "and", false), reply({ done: true }), state()]);
+    expect(texts(over)).toEqual(["It stands on the table.", "and"]);
+  });
+
+  it("stands for itself over a reply that never ended", () => {
+    const screen = after([
+      ...SPEAKING,
+      transcript(2, "Hello?", true),
+      state({ state: "speaking" }),
+      transcript(3, "Are you", false),
+    ]);
+    expect(texts(screen)).toEqual(["It stands on the table.", "Hello?", "Are you"]);
   });
 
   it("is shown once when the server repeats what was typed", () => {
@@ -186,6 +287,29 @@ describe("a reply", () => {
     const screen = after([reply(), server(metrics as ServerMessage)]);
     expect(screen.entries[0]).toMatchObject({ answeredInMs: 812 });
     expect(screen.latency?.endOfSpeechToFirstAudioMs).toBe(812);
+  });
+});
+
+describe("decisions about speech over a reply", () => {
+  it("are kept with what they were decided on, oldest first", () => {
+    const { interruptions } = after([...HELD, ...RESUMED, ...STOPPED]);
+    expect(interruptions.map(({ decision }) => decision)).toEqual(["pause", "resume", "stop"]);
+    expect(interruptions.map(decisionRow)[2]).toEqual({
+      at: "1:15.2",
+      what: "Interrupted: you said “wait”",
+      figures: ["speech 412 ms", "probability 0.93", "echo match 0.10", "decided in 3 ms"],
+    });
+  });
+
+  it("are not kept without end", () => {
+    const many = Array.from({ length: 200 }, () => decided("pause", "speech"));
+    expect(after(many).interruptions).toHaveLength(60);
+  });
+
+  it("are no news any more when the call ends", () => {
+    const screen = after([...HELD, ...STOPPED, { type: "call", phase: "idle" }]);
+    expect(screen.verdict).toBeUndefined();
+    expect(screen.interruptions).toHaveLength(2);
   });
 });
 

@@ -1,13 +1,16 @@
 /** Everything the screen shows, as a value and a pure function from one to the next. Knows no DOM, no socket, no sound. */
+import type { Interruption } from "@antiphon/client";
 import type { ServerMessage, ServerMessageOf, SessionStateName } from "@antiphon/protocol";
 import {
   type CaptionWord,
   type Entry,
   withCaption,
+  withInterruption,
   withNote,
   withoutUnfinishedSpeech,
   withReply,
   withReplyLatency,
+  withSpeechAsTurn,
   withTranscript,
   withTyped,
 } from "./conversation.ts";
@@ -31,6 +34,10 @@ export interface ScreenState {
   about: About | undefined;
   /** Oldest first. */
   entries: readonly Entry[];
+  /** Every decision about speech over a reply, oldest first. */
+  interruptions: readonly Interruption[];
+  /** The newest of them while it is news: why the reply paused, went on or was stopped. */
+  verdict: Interruption | undefined;
   /** Of the newest turn that was measured. */
   latency: Latency | undefined;
   trouble: Trouble | undefined;
@@ -53,6 +60,8 @@ export const FIRST_SCREEN: ScreenState = {
   session: { state: "idle", thinking: false, held: false, userSpeaking: false },
   about: undefined,
   entries: [],
+  interruptions: [],
+  verdict: undefined,
   latency: undefined,
   trouble: undefined,
   noticesShown: [],
@@ -80,6 +89,8 @@ export function nextScreen(state: ScreenState, event: ScreenEvent): ScreenState 
       return { ...state, trouble: event.trouble };
     case "dismissed":
       return { ...state, trouble: undefined };
+    case "verdict-over":
+      return { ...state, verdict: undefined };
   }
 }
 
@@ -93,6 +104,7 @@ function afterCall(state: ScreenState, call: CallPhase): ScreenState {
         muted: false,
         heldDown: false,
         session: FIRST_SCREEN.session,
+        verdict: undefined,
         entries: withoutUnfinishedSpeech(state.entries),
       };
     case "connecting":
@@ -100,7 +112,7 @@ function afterCall(state: ScreenState, call: CallPhase): ScreenState {
     case "live":
       return { ...state, call, trouble: undefined };
     case "reconnecting":
-      return { ...state, call, session: FIRST_SCREEN.session };
+      return { ...state, call, session: FIRST_SCREEN.session, verdict: undefined };
   }
 }
 
@@ -110,12 +122,27 @@ function afterMessage(state: ScreenState, message: ServerMessage): ScreenState {
       return afterReady(state, message);
     case "state": {
       const { type: _type, ...session } = message;
-      return { ...state, session };
+      if (session.state === "speaking") return { ...state, session };
+      // With no reply left to go on, what was said over it is a turn.
+      return { ...state, session, entries: withSpeechAsTurn(state.entries) };
     }
-    case "transcript":
-      return { ...state, entries: withTranscript(state.entries, message) };
-    case "reply":
-      return { ...state, entries: withReply(state.entries, message) };
+    case "transcript": {
+      const overReply = state.session.state === "speaking";
+      return { ...state, entries: withTranscript(state.entries, message, overReply) };
+    }
+    case "interruption": {
+      const { type: _type, ...verdict } = message;
+      return {
+        ...state,
+        verdict,
+        interruptions: [...state.interruptions, verdict].slice(-INTERRUPTIONS_MAX),
+        entries: withInterruption(state.entries, verdict),
+      };
+    }
+    case "reply": {
+      const news = message.done && state.verdict?.decision !== "stop" ? undefined : state.verdict;
+      return { ...state, verdict: news, entries: withReply(state.entries, message) };
+    }
     case "caption":
       return { ...state, entries: withCaption(state.entries, message) };
     case "release":
@@ -147,3 +174,6 @@ function afterReady(state: ScreenState, ready: ServerMessageOf<"ready">): Screen
     noticesShown: [...state.noticesShown, notice],
   };
 }
+
+/** More than anybody tunes by at a time. */
+const INTERRUPTIONS_MAX = 60;

@@ -22,6 +22,8 @@ function reply(text: string, captions: string[], part: Partial<ReplyEntry> = {})
     interrupted: false,
     heardText: undefined,
     answeredInMs: undefined,
+    spokenOver: undefined,
+    interruption: undefined,
     ...part,
   };
 }
@@ -37,6 +39,24 @@ describe("while a reply is playing", () => {
     expect(marks(entry, undefined)).toBe("Here:ahead it:ahead stands.:ahead");
     expect(marks(entry, 1_500)).toBe("Here:heard it:now stands.:ahead");
     expect(marks(entry, 3_000)).toBe("Here:heard it:heard stands.:heard");
+  });
+
+  it("keeps a word lit over the gap after it, where a pause may fall", () => {
+    const entry = reply("One. Two.", ["One.", "Two."]);
+    const [one, two] = entry.words;
+    if (one === undefined || two === undefined) throw new Error("two words have two times");
+    const words = [one, { ...two, startSample: 3_000, endSample: 4_000 }];
+    expect(marks({ ...entry, words }, 2_500)).toBe("One.:now Two.:ahead");
+    expect(marks({ ...entry, words }, 3_000)).toBe("One.:heard Two.:now");
+    expect(marks({ ...entry, words }, 4_000)).toBe("One.:heard Two.:heard");
+  });
+
+  it("lights one word at a time where estimated times overlap", () => {
+    const entry = reply("One two", ["One", "two"]);
+    const [one, two] = entry.words;
+    if (one === undefined || two === undefined) throw new Error("two words have two times");
+    const words = [{ ...one, endSample: 1_300 }, two];
+    expect(marks({ ...entry, words }, 1_100)).toBe("One:heard two:now");
   });
 
   it("shows words that are written and not yet timed as ahead", () => {

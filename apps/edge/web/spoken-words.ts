@@ -13,16 +13,25 @@ export function spokenWords(reply: ReplyEntry, positionSamples: number | undefin
   const tokens = tokensOf(reply.text);
   if (reply.done) return finished(reply, tokens);
   const times = timesOf(tokens, reply.words);
-  return tokens.map((text, index) => ({ text, mark: markAt(times[index], positionSamples) }));
+  return tokens.map((text, index) => ({
+    text,
+    mark: markAt(times[index], times[index + 1], positionSamples),
+  }));
 }
 
 export function tokensOf(text: string): string[] {
   return text.split(/\s+/).filter((token) => token !== "");
 }
 
-function markAt(time: CaptionWord | undefined, position: number | undefined): WordMark {
+/** A word is lit until the next one sounds, over the gap between them: a pause there shows where the voice is. */
+function markAt(
+  time: CaptionWord | undefined,
+  next: CaptionWord | undefined,
+  position: number | undefined,
+): WordMark {
   if (time === undefined || position === undefined || position < time.startSample) return "ahead";
-  return position < time.endSample ? "now" : "heard";
+  const isLast = next === undefined || next.startSample <= time.startSample;
+  return position < (isLast ? time.endSample : next.startSample) ? "now" : "heard";
 }
 
 function finished(reply: ReplyEntry, tokens: string[]): SpokenWord[] {

@@ -1,5 +1,6 @@
 /** The SDK: what runs in browsers, Node and Workers alike. Microphone and loudspeaker of a browser are `@antiphon/client/browser`. */
 export * from "./client.ts";
+export * from "./interruption-words.ts";
 export type { MicrophoneUplinkStats } from "./microphone-uplink.ts";
 export * from "./playout.ts";
 export * from "./reply-player.ts";
