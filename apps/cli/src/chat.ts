@@ -87,10 +87,14 @@ function printReplies({ session }: Call, terminal: Terminal): void {
       terminal.stdout(reply.text.slice(printed));
       printed = Math.max(printed, reply.text.length);
     } else if (printed > 0) {
-      terminal.stdout(reply.interrupted ? `\n(heard: ${reply.text} —)\n` : "\n");
+      terminal.stdout(reply.interrupted ? `\n${heardWords(reply.text)}\n` : "\n");
       printed = 0;
     }
   });
+}
+
+function heardWords(text: string): string {
+  return text === "" ? "(interrupted: nothing was heard)" : `(interrupted, heard: ${text} —)`;
 }
 
 /** A question's way to the server and the first word of its being answered, over any network. */

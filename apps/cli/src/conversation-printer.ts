@@ -1,18 +1,24 @@
 /** Shows a conversation as it goes on: for people, or as one JSON object a line. Decides nothing. */
-import type { SocketSession } from "@antiphon/client";
+import { interruptionWords, type SocketSession } from "@antiphon/client";
 import { type AntiphonError, publicError, type ServerMessageOf } from "@antiphon/protocol";
 import type { Terminal } from "./command.ts";
 
 /** Live captions where a terminal shows them, whole lines elsewhere; how fast each answer came, at its start. */
-export function printConversation(session: SocketSession, terminal: Terminal): void {
+export function printConversation(session: Events, terminal: Terminal): void {
   const live = new LiveLine(terminal);
   session.on("transcript", ({ final, text }) => {
-    if (final) live.finish(`you: ${text}`);
+    // A hum over a reply that goes on is no turn.
+    if (final && text === "") live.drop();
+    else if (final) live.finish(`you: ${text}`);
     else live.update(`you: ${text}`);
   });
   session.on("reply", (reply) => {
     if (!reply.done) live.update(`antiphon: ${reply.text}`);
     else if (reply.text !== "") live.finish(`antiphon: ${spokenText(reply)}`);
+  });
+  session.on("interruption", (interruption) => {
+    const { title, reason } = interruptionWords(interruption);
+    live.finish(`  (${title.toLowerCase()}: ${reason})`);
   });
   session.on("metrics", (metrics) => {
     const line = latencyLine(metrics);
@@ -25,7 +31,7 @@ export function printConversation(session: SocketSession, terminal: Terminal): v
 }
 
 /** The events that programs wait for; see `docs/PROTOCOL.md` for what the fields mean. */
-export function printConversationAsJson(session: SocketSession, terminal: Terminal): void {
+export function printConversationAsJson(session: Events, terminal: Terminal): void {
   const print = (event: object) => terminal.stdout(`${JSON.stringify(event)}\n`);
   session.on("transcript", ({ turn, final, text }) =>
     print({ type: "transcript", final, text, turn }),
@@ -33,6 +39,7 @@ export function printConversationAsJson(session: SocketSession, terminal: Termin
   session.on("reply", ({ turn, text, done, interrupted }) => {
     if (done) print({ type: "reply", text, interrupted, turn });
   });
+  session.on("interruption", ({ replyId: _, epoch: __, ...interruption }) => print(interruption));
   session.on("metrics", ({ replyId: _, ...metrics }) => print(metrics));
   session.on("error", (error) => print(errorEvent(error)));
 }
@@ -61,6 +68,8 @@ function latencyLine(metrics: ServerMessageOf<"metrics">): string | undefined {
   return `  (answered after ${Math.round(total)} ms: ${measured.join(", ")})`;
 }
 
+type Events = Pick<SocketSession, "on">;
+
 /** One line that is rewritten while it grows. Where it cannot be, only what is finished is printed. */
 class LiveLine {
   readonly #terminal: Terminal;
@@ -75,6 +84,12 @@ class LiveLine {
     // A line that wraps cannot be rewritten: the newest words are what matters.
     this.#terminal.stdout(`${REWRITE}${text.slice(-LIVE_CHARS_MAX)}`);
     this.#open = true;
+  }
+
+  /** What it shows came to nothing. */
+  drop(): void {
+    if (this.#open) this.#terminal.stdout(REWRITE);
+    this.#open = false;
   }
 
   finish(text: string): void {
