@@ -52,24 +52,26 @@ export function endingOf(text: string, language: string | undefined): Ending {
   if (language?.split("-", 1)[0]?.toLowerCase() !== "en") {
     return mark === "stop" || mark === "question" ? "complete" : "undecided";
   }
-  const words = wordsOf(lastSentence(trimmed));
+  const sentence = lastSentence(trimmed);
+  const words = wordsOf(sentence);
   const last = words.at(-1) ?? "";
   const first = words[0] ?? "";
   if (HANGING_WORDS.has(last)) return "unfinished";
-  if (mark !== "question" && isDictating(words)) return "dictating";
-  const strands = mark === "question" || (mark === "stop" && STRANDING_WORDS.has(first));
-  if (PREPOSITIONS.has(last)) return strands ? "complete" : "unfinished";
+  if (mark === "question") return "complete";
+  if (isDictating(words)) return "dictating";
+  if (PREPOSITIONS.has(last)) {
+    return mark === "stop" && ASKING_WORDS.has(first) ? "complete" : "unfinished";
+  }
+  // "So." and "Like," lead somewhere; "I think so." ends.
   if (LEADING_WORDS.has(last)) {
-    if (strands) return "complete";
-    // "So." and "Like," lead somewhere; "I think so." ends.
     return mark === "stop" && words.length > 1 ? "undecided" : "unfinished";
   }
-  // "If it rains," has its main clause before it.
-  if (SUBORDINATING_WORDS.has(first) && !trimmedClauses(trimmed)) {
+  // "If it rains," lacks its second half.
+  if (SUBORDINATING_WORDS.has(first) && !/,\s/u.test(sentence)) {
     return mark === "comma" ? "unfinished" : "undecided";
   }
-  if (mark === "stop" || mark === "question") return "complete";
-  return COMPLETE_WORDS.has(last) ? "complete" : "undecided";
+  if (mark === "stop") return "complete";
+  return mark === "none" && COMPLETE_WORDS.has(last) ? "complete" : "undecided";
 }
 
 /** "open": the writer says himself that more comes. */
@@ -78,8 +80,8 @@ type Mark = "stop" | "question" | "comma" | "open" | "none";
 function markOf(text: string): Mark {
   const bare = text.replace(CLOSERS, "");
   if (/(?:\.\.|…|:|：|-|–|—)$/u.test(bare)) return "open";
-  if (/[?？]$/u.test(bare)) return "question";
-  if (/[.!。！।؟۔]$/u.test(bare)) return "stop";
+  if (/[?？؟]$/u.test(bare)) return "question";
+  if (/[.!。！।۔]$/u.test(bare)) return "stop";
   return /[,;，；、]$/u.test(bare) ? "comma" : "none";
 }
 
@@ -93,16 +95,15 @@ function lastSentence(text: string): string {
 }
 
 function wordsOf(sentence: string): string[] {
-  return sentence
-    .toLowerCase()
-    .replace(/’/gu, "'")
-    .split(/[^\p{L}\p{N}']+/u)
-    .filter((word) => word !== "");
-}
-
-/** A comma inside the last sentence: what begins with "if" has had its second half. */
-function trimmedClauses(text: string): boolean {
-  return /,\s/u.test(lastSentence(text));
+  return (
+    sentence
+      .toLowerCase()
+      .replace(/’/gu, "'")
+      // Agreement, not hesitation.
+      .replace(/\bm+[- ]hm+\b/gu, "mhm")
+      .split(/[^\p{L}\p{N}']+/u)
+      .filter((word) => word !== "")
+  );
 }
 
 /** Ends in two digits or letters that were said one by one, or in a number too long for an amount. */
@@ -137,7 +138,7 @@ const CLOSERS = /["'”’)\]»]+$/u;
 
 /** No sentence ends with these, whatever mark a recogniser puts behind them: fillers, articles, possessives, conjunctions, contractions. */
 const HANGING_WORDS = setOf(
-  "um umm uh uhh uhm er erm hmm hm a an the my your our their its every very and or but nor because cause cuz than if unless although though whether while whereas i'm i'd i'll i've it's that's there's here's he's she's what's who's where's how's let's we're we'll we've we'd they're they'll they've they'd you're you'll you've you'd gonna wanna gotta mr mrs ms dr",
+  "um umm uh uhh uhm er erm hmm a an the my your our their its every very and or but nor because cause cuz than if unless although though whether while whereas i'm i'd i'll i've it's that's there's here's he's she's what's who's where's how's let's we're we'll we've we'd they're they'll they've they'd you're you'll you've you'd gonna wanna gotta mr mrs ms dr",
 );
 /** End a sentence only in questions ("Where are you from?"). */
 const PREPOSITIONS = setOf(
@@ -147,8 +148,8 @@ const PREPOSITIONS = setOf(
 const LEADING_WORDS = setOf(
   "so well like then also just really maybe actually basically anyway in on off up down out over about around through by after before since until till under behind i he she we they is are am was were be been being have has had do does did can could will would shall should may might must want wants need needs this these that those which who what where when how some any more most other another not",
 );
-/** A sentence that begins so may end in any word: "What is that like.", "Yes, it is." */
-const STRANDING_WORDS = setOf("what who whom whose where which when why how yes yeah yep no nope");
+/** A question whose mark was not heard begins so. */
+const ASKING_WORDS = setOf("what who whom whose where which when why how");
 const SUBORDINATING_WORDS = setOf(
   "if when while because although though since unless whenever once",
 );
@@ -156,6 +157,4 @@ const SUBORDINATING_WORDS = setOf(
 const COMPLETE_WORDS = setOf(
   "yes yeah yep no nope okay ok please thanks thank you bye goodbye stop hello hi correct exactly sure nothing",
 );
-const DIGIT_WORDS = setOf(
-  "zero oh one two three four five six seven eight nine double triple hundred",
-);
+const DIGIT_WORDS = setOf("zero oh one two three four five six seven eight nine double triple");
