@@ -27,7 +27,12 @@ import {
   createWorkerTranscriber,
   type RecogniserPool,
 } from "../../apps/orchestrator/src/recognition/worker-transcriber.ts";
-import { recordedSamples, recordings, recordingsMissing } from "../support/recordings.ts";
+import {
+  recordedSamples,
+  recording,
+  recordings,
+  recordingsMissing,
+} from "../support/recordings.ts";
 import { speechSegments } from "../support/speech-segments.ts";
 import { wordErrorRate } from "../support/word-error-rate.ts";
 
@@ -59,7 +64,7 @@ describe.skipIf(recordingsMissing)("recorded speech, cut by the detector", () =>
 
   it("comes back with words from clips that whole would come back empty", async () => {
     const { errors, words } = wordErrorRate(
-      recordings().find(({ file }) => file === "vad-timeline.wav")?.transcript ?? "",
+      recording("vad-timeline.wav").transcript ?? "",
       await understand(recordedSamples("vad-timeline.wav")),
     );
     expect(errors / words).toBeLessThanOrEqual(0.15);
@@ -103,7 +108,7 @@ describe.skipIf(recordingsMissing)("over HTTP/2", () => {
     const partials: string[] = [];
     const [segment] = await speechSegments(detector, recordedSamples("lamp-48k.wav"));
     const frames = new Framer().push(segment ?? new Int16Array(FRAME_SAMPLES));
-    const transcription = stream.begin((text) => partials.push(text));
+    const transcription = stream.begin(({ text }) => partials.push(text));
     const half = Math.floor(frames.length / 2);
     for (const frame of frames.slice(0, half)) transcription.push(encodePcm(frame));
     await expect.poll(() => partials.length, { timeout: 5_000 }).toBeGreaterThan(0);

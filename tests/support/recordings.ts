@@ -35,6 +35,13 @@ export function recordings(): Recording[] {
   return manifest.clips;
 }
 
+/** Throws for one that the folder does not have. */
+export function recording(file: string): Recording {
+  const found = recordings().find((each) => each.file === file);
+  if (found === undefined) throw new Error(`${file} is not in the manifest`);
+  return found;
+}
+
 export function recordingPath(file: string): string {
   return join(directory ?? "", file);
 }

@@ -16,6 +16,16 @@ export async function speechSegments(
   detector: VoiceActivityDetector,
   samples: Int16Array,
 ): Promise<Int16Array[]> {
+  return (await speechBounds(detector, samples)).map(({ start, end }) =>
+    samples.subarray(Math.max(0, start - LEAD_IN_SAMPLES), end + TAIL_SAMPLES),
+  );
+}
+
+/** Where speech starts and ends, in samples; speech that does not end, ends with the recording. */
+export async function speechBounds(
+  detector: VoiceActivityDetector,
+  samples: Int16Array,
+): Promise<Array<{ start: number; end: number }>> {
   const vad = createVad();
   const bounds: Array<{ start: number; end: number }> = [];
   for (const window of await judge(detector, samples)) {
@@ -28,9 +38,7 @@ export async function speechSegments(
       }
     }
   }
-  return bounds.map(({ start, end }) =>
-    samples.subarray(Math.max(0, start - LEAD_IN_SAMPLES), end + TAIL_SAMPLES),
-  );
+  return bounds;
 }
 
 /** Every window of a recording; at most half a second is fed ahead of what was judged. */
