@@ -61,14 +61,19 @@ export async function speak(
 declare global {
   interface Window {
     speakIntoMicrophone(wavBase64: string): Promise<{ startedAtMs: number; durationMs: number }>;
-    readonly antiphonProbe: {
-      blocks(): { peak: number; contextTimeMs: number; receivedAtMs: number }[];
-    };
+    readonly antiphonProbe: { blocks(): OutputBlock[] };
   }
 }
 
+export interface OutputBlock {
+  peak: number;
+  positionSamples: number;
+  contextTimeMs: number;
+  receivedAtMs: number;
+}
+
 /** The page's own measurements of its loudspeaker. */
-export function outputBlocks(page: Page): Promise<{ peak: number; receivedAtMs: number }[]> {
+export function outputBlocks(page: Page): Promise<OutputBlock[]> {
   return page.evaluate(() => window.antiphonProbe.blocks());
 }
 

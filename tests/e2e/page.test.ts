@@ -1,5 +1,6 @@
 /** The page in a real Chromium: a call against the whole system, and the page's own behaviour against a scripted edge. */
-import type { Browser } from "playwright-core";
+import type { ServerMessage, ServerMessageOf } from "@antiphon/protocol";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { buildPage } from "../../apps/edge/web/build.ts";
 import { recordingPath, recordingsMissing } from "../support/recordings.ts";
@@ -14,7 +15,7 @@ import {
   stateIs,
   waitForSilence,
 } from "./browser-page.ts";
-import { ScriptedEdge } from "./scripted-edge.ts";
+import { ScriptedEdge, staircase, stairOf } from "./scripted-edge.ts";
 
 describe.skipIf(chromiumMissing || recordingsMissing)("a call with the whole system", () => {
   let stack: Stack;
@@ -212,16 +213,125 @@ describe.skipIf(chromiumMissing)("the page", () => {
     await page.getByTestId("talk").click();
     await stateIs(page, "listening");
     edge.send(REPLY);
-    const stop = edge.voice(1, 500);
+    const voice = edge.voice(1, 500);
     await expect
       .poll(() => edge.heard.filter(({ type }) => type === "playback").length)
       .toBeGreaterThan(4);
-    stop();
+    voice.stop();
     edge.send({ type: "clear", epoch: 2 });
     const empty = { type: "playback", epoch: 2, replyId: null, positionSamples: 0, empty: true };
     await expect.poll(() => edge.heard.at(-1)).toEqual(empty);
     const clearedAtMs = await page.evaluate(() => performance.now());
     await waitForSilence(page, clearedAtMs, 200);
+  });
+
+  describe("when somebody speaks over a reply", () => {
+    async function spokenOver() {
+      const { page, complaints } = await opened();
+      await page.getByTestId("talk").click();
+      await stateIs(page, "listening");
+      edge.send(STORY, CAPTION);
+      edge.state({ state: "speaking" });
+      const voice = edge.voice(1, 400, staircase);
+      await page.locator('[data-mark="now"]', { hasText: "window" }).waitFor();
+      const buttonAt = await page.getByTestId("talk").boundingBox();
+      const pausedAtMs = await page.evaluate(() => performance.now());
+      edge.send({ type: "hold", replyId: "r1", pauseSeq: 1 });
+      voice.setHeld(true);
+      edge.state({ state: "speaking", held: true, userSpeaking: true });
+      edge.send(decided("pause", "speech", ""));
+      await stateIs(page, "held");
+      const silentFromMs = await waitForSilence(page, pausedAtMs, 400);
+      return { page, complaints, voice, buttonAt, silentFromMs };
+    }
+    const now = (page: Page) => page.locator('[data-mark="now"]').allTextContents();
+    const cut = (page: Page) => page.locator('[data-mark="cut"]').allTextContents();
+
+    it("holds the voice and the caption where they are, and goes on from there", async () => {
+      const { page, complaints, voice, buttonAt, silentFromMs } = await spokenOver();
+      const heldAt = await now(page);
+      expect(heldAt).toHaveLength(1);
+      expect(await page.locator(".state-label").textContent()).toBe("Paused – I heard you");
+      expect(await page.locator(".entry-reply .aside").textContent()).toBe("paused: I heard you");
+      await waitForSilence(page, silentFromMs + 400, 200);
+      expect(await now(page)).toEqual(heldAt);
+
+      const releasedAtMs = await page.evaluate(() => performance.now());
+      edge.send({ type: "release", replyId: "r1", resumeSeq: 1 });
+      voice.setHeld(false);
+      edge.state({ state: "speaking" });
+      edge.send(decided("resume", "backchannel", "mm-hm"));
+      await stateIs(page, "resumed");
+      expect(await page.locator(".state-hint").textContent()).toBe("“mm-hm” means go on.");
+      await page.locator('[data-mark="now"]', { hasText: "evening" }).waitFor();
+      await stateIs(page, "speaking");
+
+      const blocks = (await outputBlocks(page)).filter(({ peak }) => peak >= AUDIBLE_PEAK);
+      const before = blocks.filter(({ receivedAtMs }) => receivedAtMs <= silentFromMs);
+      const after = blocks.filter(({ receivedAtMs }) => receivedAtMs > releasedAtMs);
+      expect(before.length + after.length, "nothing was heard while held").toBe(blocks.length);
+      // The last block before the pause and the first after it are ramps: their neighbours are whole, three or four frames apart.
+      const lastStair = stairOf(before.at(-2)?.peak ?? 0);
+      const nextStair = stairOf(after[1]?.peak ?? 0);
+      expect(nextStair - lastStair).toBeGreaterThanOrEqual(1);
+      expect(nextStair - lastStair).toBeLessThanOrEqual(5);
+      // Each sample once: the position moves by no more than was played.
+      const positions = blocks.map(({ positionSamples }) => positionSamples);
+      const steps = positions.slice(1).map((at, index) => at - (positions[index] ?? 0));
+      expect(Math.min(...steps)).toBeGreaterThan(0);
+      expect(Math.max(...steps)).toBeLessThanOrEqual(BLOCK_SAMPLES_MAX);
+
+      expect(await page.getByTestId("talk").boundingBox(), "nothing jumped").toEqual(buttonAt);
+      expect(complaints).toEqual([]);
+    });
+
+    it("shows which words were heard when it is stopped, and which were not", async () => {
+      const { page, complaints, voice, buttonAt } = await spokenOver();
+      edge.send({ type: "transcript", turn: 2, final: false, text: "wait" });
+      await page.locator('[data-remark="over"]', { hasText: "you: “wait”" }).waitFor();
+      voice.stop();
+      edge.send({ type: "clear", epoch: 2 });
+      edge.state({ state: "barged-in", userSpeaking: true });
+      edge.send(decided("stop", "words", "wait"));
+      const heardText = "The lamp by the window";
+      edge.send({ ...STORY, text: heardText, done: true, interrupted: true });
+      edge.state({ userSpeaking: true });
+      await stateIs(page, "interrupted");
+      expect(await page.locator(".state-hint").textContent()).toBe("You said “wait”.");
+      expect((await cut(page)).join(" ")).toBe("was lit every evening.");
+      const heardWords = await page.locator('.entry-reply [data-mark="heard"]').allTextContents();
+      expect(heardWords.join(" ")).toBe(heardText);
+      const aside = page.locator(".entry-reply .aside");
+      expect(await aside.textContent()).toBe("interrupted: you said “wait”");
+      expect(await page.getByTestId("user-captions").textContent()).toBe("wait");
+      await stateIs(page, "hearing");
+
+      const decisions = page.getByTestId("decisions");
+      await decisions.locator("summary").click();
+      const rows = await decisions.locator("li").allTextContents();
+      expect(rows).toHaveLength(2);
+      expect(rows[0]).toMatch(/Interrupted: you said “wait”.*speech 412 ms · probability 0\.93/);
+      expect(await page.getByTestId("talk").boundingBox(), "nothing jumped").toEqual(buttonAt);
+      expect(complaints).toEqual([]);
+    });
+
+    it("keeps no trace of a hum but a remark at the reply that went on", async () => {
+      const { page, voice } = await spokenOver();
+      edge.send({ type: "transcript", turn: 2, final: false, text: "mm-hm" });
+      await page.locator('[data-remark="over"]', { hasText: "mm-hm" }).waitFor();
+      expect(await page.locator(".entry").count()).toBe(1);
+      edge.send({ type: "release", replyId: "r1", resumeSeq: 1 });
+      voice.setHeld(false);
+      edge.state({ state: "speaking" });
+      edge.send(decided("resume", "backchannel", "mm-hm"));
+      edge.send({ type: "transcript", turn: 2, final: true, text: "" });
+      await page.locator('[data-remark="resume"]').waitFor();
+      expect(await page.locator(".entry").count()).toBe(1);
+      expect(await page.locator(".entry-reply .aside").textContent()).toBe(
+        "went on: “mm-hm” means go on",
+      );
+      expect(await page.getByTestId("reply-captions").textContent()).toBe(STORY.text);
+    });
   });
 
   it("says that the call moved when it is taken over, and takes it back", async () => {
@@ -266,3 +376,42 @@ const REPLY = {
   done: false,
   interrupted: false,
 } as const;
+
+const STORY = { ...REPLY, text: "The lamp by the window was lit every evening." } as const;
+
+/** Half a second a word. */
+const CAPTION: ServerMessage = {
+  type: "caption",
+  replyId: "r1",
+  epoch: 1,
+  utterance: 0,
+  words: STORY.text.split(" ").map((text, index) => ({
+    text,
+    startSample: index * 24_000,
+    endSample: index * 24_000 + 20_000,
+    measured: true,
+  })),
+};
+
+function decided(
+  decision: "pause" | "resume" | "stop",
+  reason: ServerMessageOf<"interruption">["reason"],
+  text: string,
+): ServerMessage {
+  return {
+    type: "interruption",
+    replyId: "r1",
+    epoch: 1,
+    decision,
+    reason,
+    speechMs: 412,
+    speechProbability: 0.93,
+    echoMatch: 0.08,
+    text,
+    inputSamples: 200_000,
+    decisionMs: 2,
+  };
+}
+
+/** A block ends with a render quantum of 128 samples. */
+const BLOCK_SAMPLES_MAX = 960 + 128;

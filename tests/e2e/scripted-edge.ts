@@ -8,12 +8,32 @@ import {
   type ClientMessage,
   encodeVoiceFrame,
   FRAME_BYTES,
+  FRAME_MS,
   FRAME_SAMPLES,
   parseClientMessage,
+  SAMPLE_RATE_HZ,
   type ServerMessage,
   SOCKET_SUBPROTOCOL,
 } from "@antiphon/protocol";
 import { type WebSocket, WebSocketServer } from "ws";
+
+export interface ScriptedVoice {
+  stop: () => void;
+  /** As the pacer: nothing is sent while held. */
+  setHeld: (held: boolean) => void;
+}
+
+/** How loud a reply is at a time, or in a frame. */
+type Sound = (timeS: number, seq: number) => number;
+const hum: Sound = (timeS) => 9_000 * (0.55 + 0.45 * Math.sin(timeS * 9));
+/** Louder from frame to frame: its peak tells which frame is heard. */
+export const staircase: Sound = (_timeS, seq) => STAIR_FIRST + STAIR * seq;
+/** Which frame has this peak. */
+export function stairOf(peak: number): number {
+  return Math.round((peak * 32_768 - STAIR_FIRST) / STAIR);
+}
+const STAIR_FIRST = 2_000;
+const STAIR = 60;
 
 export class ScriptedEdge {
   readonly #server: Server;
@@ -62,17 +82,27 @@ export class ScriptedEdge {
     this.send({ type: "state", state: "listening", ...quiet, ...part });
   }
 
-  /** A hum of this reply in real time, at most ten frames ahead. Returns what stops it. */
-  voice(epoch: number, frames: number): () => void {
+  /** The sound of this reply in real time, at most ten frames ahead. */
+  voice(epoch: number, frames: number, sound: Sound = hum): ScriptedVoice {
     let seq = 0;
-    const startedMs = performance.now();
+    let held = false;
+    // Counts frames rather than time: what was held is not caught up with.
+    let due = LEAD_FRAMES;
+    let lastMs = performance.now();
     const timer = setInterval(() => {
-      const due = (performance.now() - startedMs) / 20 + LEAD_FRAMES;
-      while (seq < due && seq < frames) this.#frame(epoch, seq++);
+      const nowMs = performance.now();
+      if (!held) due += (nowMs - lastMs) / FRAME_MS;
+      lastMs = nowMs;
+      while (!held && seq < due && seq < frames) this.#frame(epoch, seq++, sound);
       if (seq >= frames) clearInterval(timer);
     }, 10);
     this.#voices.add(timer);
-    return () => clearInterval(timer);
+    return {
+      stop: () => clearInterval(timer),
+      setHeld: (now) => {
+        held = now;
+      },
+    };
   }
 
   close(code: number): void {
@@ -121,13 +151,12 @@ export class ScriptedEdge {
     this.state({});
   }
 
-  #frame(epoch: number, seq: number): void {
+  #frame(epoch: number, seq: number, sound: Sound): void {
     const pcm = new Uint8Array(FRAME_BYTES);
     const samples = new Int16Array(pcm.buffer);
     for (let index = 0; index < FRAME_SAMPLES; index++) {
-      const time = (seq * FRAME_SAMPLES + index) / 48_000;
-      const swell = 0.55 + 0.45 * Math.sin(time * 9);
-      samples[index] = 9_000 * swell * Math.sin(time * 2 * Math.PI * 220);
+      const time = (seq * FRAME_SAMPLES + index) / SAMPLE_RATE_HZ;
+      samples[index] = sound(time, seq) * Math.sin(time * 2 * Math.PI * 220);
     }
     const positionSamples = seq * FRAME_SAMPLES;
     const frame = { leaseEpoch: this.#leaseEpoch, epoch, utterance: 0, seq, positionSamples, pcm };

@@ -4,6 +4,8 @@ import type { PlayerBlock } from "@antiphon/client/browser";
 export interface OutputBlock {
   /** Loudest sample, 0 to 1. */
   peak: number;
+  /** Of the reply in play, at the block's end. */
+  positionSamples: number;
   /** When the block began, on the audio context's clock. */
   contextTimeMs: number;
   /** When the page learnt of it, on `performance.now()`'s clock: some 20 ms after it began. */
@@ -19,6 +21,7 @@ export class OutputProbe {
   add(block: PlayerBlock): void {
     this.#blocks.push({
       peak: block.peak,
+      positionSamples: block.report.positionSamples,
       contextTimeMs: block.contextTimeS * 1000,
       receivedAtMs: performance.now(),
     });
