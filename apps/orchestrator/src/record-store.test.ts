@@ -5,7 +5,11 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { createRecordStore } from "./record-store.ts";
 import type { RecordStore, SessionSnapshot } from "./session/ports.ts";
 
-type Answer = { status: number; body?: unknown } | "unreachable" | "silence";
+type Answer =
+  | { status: number; body?: unknown }
+  | Promise<{ status: number; body?: unknown }>
+  | "unreachable"
+  | "silence";
 
 let clock: FakeClock;
 let writes: { url: string; authorization: string | undefined; turn: number; version: number }[];
@@ -30,7 +34,7 @@ beforeEach(() => {
   });
 });
 
-const fakeFetch: typeof globalThis.fetch = (url, init) => {
+const fakeFetch: typeof globalThis.fetch = async (url, init) => {
   const record = recordFromJson(JSON.parse(String(init?.body)));
   writes.push({
     url: String(url),
@@ -38,11 +42,11 @@ const fakeFetch: typeof globalThis.fetch = (url, init) => {
     turn: record.turnNumber,
     version: record.version,
   });
-  const answer = answers.shift() ?? { status: 204 };
-  if (answer === "unreachable") return Promise.reject(new TypeError("fetch failed"));
+  const answer = await (answers.shift() ?? { status: 204 });
+  if (answer === "unreachable") throw new TypeError("fetch failed");
   if (answer === "silence") return new Promise(() => {});
   const body = answer.status === 204 ? null : JSON.stringify(answer.body ?? {});
-  return Promise.resolve(new Response(body, { status: answer.status }));
+  return new Response(body, { status: answer.status });
 };
 
 const snapshot = (turnNumber: number): SessionSnapshot => ({
@@ -145,6 +149,29 @@ describe("at the session's end", () => {
     store.put(snapshot(2));
     await store.flush();
     expect([turns(), clock.pendingTimers]).toEqual([[1, 2], 0]);
+  });
+
+  it("the last try of several is awaited, too", async () => {
+    const answered = Promise.withResolvers<{ status: number }>();
+    answers = [...Array.from({ length: 3 }, () => ({ status: 503 })), answered.promise];
+    store.put(snapshot(1));
+    let over = false;
+    const flushed = store.flush().then(() => {
+      over = true;
+    });
+    await expect.poll(turns).toEqual([1, 1, 1, 1]);
+    expect(over).toBe(false);
+    answered.resolve({ status: 204 });
+    await flushed;
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it("an edge that refuses it again and again is left after the write under way and three more", async () => {
+    answers = Array.from({ length: 9 }, () => ({ status: 503 }));
+    store.put(snapshot(1));
+    await store.flush();
+    await clock.advanceAsync(60_000, 100);
+    expect([turns(), clock.pendingTimers]).toEqual([[1, 1, 1, 1], 0]);
   });
 
   it("nobody waits longer than the deadline", async () => {

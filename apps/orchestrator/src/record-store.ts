@@ -53,17 +53,26 @@ class HttpRecordStore implements RecordStore {
   }
 
   async flush(): Promise<void> {
-    const limit = deadline(this.#options.clock, FLUSH_DEADLINE_MS, () => "flushed late");
+    const limit = deadline(
+      this.#options.clock,
+      FLUSH_DEADLINE_MS,
+      () => new Error("it took too long"),
+    );
     try {
-      for (let round = 0; round < FLUSH_ROUNDS_MAX; round++) {
+      for (let writes = 0; ; writes++) {
+        if (this.#writing !== undefined) await untilAborted(this.#writing, limit.signal);
+        // What came or failed meanwhile has set it anew; here nothing waits for its turn.
         this.#timer?.cancel();
         this.#timer = undefined;
-        if (this.#writing !== undefined) await untilAborted(this.#writing, limit.signal);
         if (this.#pending === undefined || this.#closed) return;
+        if (writes === FLUSH_WRITES_MAX) throw new Error("the edge refuses it again and again");
         this.#write();
       }
-    } catch {
-      this.#options.log.warn("the session record was not written before the session ended");
+    } catch (reason) {
+      this.#options.log.warn(
+        { err: reason },
+        "the session record was not written before the session ended",
+      );
     } finally {
       this.#timer?.cancel();
       this.#timer = undefined;
@@ -192,6 +201,7 @@ function recordOf(snapshot: SessionSnapshot, version: number) {
 const WRITE_DEADLINE_MS = 2_000;
 /** At hang-up: one write under way and one more. */
 const FLUSH_DEADLINE_MS = 3_000;
-const FLUSH_ROUNDS_MAX = 3;
+/** An edge that refuses the last state this often, without a pause between, will not take it before the deadline either. */
+const FLUSH_WRITES_MAX = 3;
 /** With doubling pauses from 500 ms: eight seconds of an edge that restarts. The next state starts afresh. */
 const ATTEMPTS_MAX = 5;
