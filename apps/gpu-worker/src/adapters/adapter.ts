@@ -76,4 +76,6 @@ export interface RecognitionRequest {
 export interface RecognitionResult {
   text: string;
   language: string;
+  /** Of the text, 0 to 1: the geometric mean of its tokens' probabilities, or what the model has of the kind. */
+  confidence?: number;
 }

@@ -34,12 +34,12 @@ export function createMoonshineAdapter(options: MoonshineOptions = {}): Recognit
       if (graphs === undefined) throw new Error("moonshine was asked before it was loaded");
       const { samples } = request;
       if (!worthDecoding(samples)) return NOTHING_SAID;
-      const text = textOf(await decode(graphs, samples, signal));
-      if (text !== "" || signal.aborted) return { text, language: "en" };
+      const first = resultOf(await decode(graphs, samples, signal));
+      if (first.text !== "" || signal.aborted) return first;
       // Some lead-ins make the model end before its first word; heard from a little later, it finds it.
       const later = samples.slice(SECOND_LOOK_SAMPLES);
       if (!worthDecoding(later)) return NOTHING_SAID;
-      return { text: textOf(await decode(graphs, later, signal)), language: "en" };
+      return resultOf(await decode(graphs, later, signal));
     },
   };
 }
@@ -56,13 +56,19 @@ async function decode(
   graphs: { encoder: InferenceSession; decoder: InferenceSession },
   samples: Float32Array,
   signal: AbortSignal,
-): Promise<number[]> {
+): Promise<Decoded> {
   const encoded = await graphs.encoder.run({
     input_values: new Tensor("float32", samples, [1, samples.length]),
   });
   const hiddenStates = tensorOf(encoded, "last_hidden_state");
   const tokensMax = tokenLimit(samples.length);
   const tokens: number[] = [];
+  let logProbability = 0;
+  let steps = 0;
+  const decoded = (kept: number[]): Decoded => ({
+    tokens: kept,
+    confidence: steps === 0 ? 0 : Math.exp(logProbability / steps),
+  });
   let past = emptyPast();
   for (let token = START_TOKEN; tokens.length < tokensMax && !signal.aborted; ) {
     const firstStep = tokens.length === 0;
@@ -75,15 +81,28 @@ async function decode(
       },
       firstStep ? FIRST_OUTPUTS : LATER_OUTPUTS,
     );
-    token = likeliest(tensorOf(outputs, "logits").data as Float32Array);
+    const logits = tensorOf(outputs, "logits").data as Float32Array;
+    token = likeliest(logits);
+    logProbability += logProbabilityOf(logits, token);
+    steps++;
     if (token === END_TOKEN) break;
     tokens.push(token);
     // The encoder's keys are computed in the first step alone and stay as they are.
     past = { ...past, ...presentAsPast(outputs) };
     const cut = cutRepetition(tokens);
-    if (cut !== undefined) return cut;
+    if (cut !== undefined) return decoded(cut);
   }
-  return tokens;
+  return decoded(tokens);
+}
+
+/** The tokens, and how sure of them the model was: the end counts as one. */
+interface Decoded {
+  tokens: number[];
+  confidence: number;
+}
+
+function resultOf({ tokens, confidence }: Decoded): RecognitionResult {
+  return { text: textOf(tokens), language: "en", confidence };
 }
 
 function textOf(tokens: readonly number[]): string {
@@ -140,6 +159,14 @@ function likeliest(logits: Float32Array): number {
   for (let token = 1; token < logits.length; token++)
     if (logits[token] > logits[best]) best = token;
   return best;
+}
+
+/** Of the likeliest token: its logit is the greatest, so no exponent overflows. */
+function logProbabilityOf(logits: Float32Array, token: number): number {
+  let sum = 0;
+  for (let other = 0; other < logits.length; other++)
+    sum += Math.exp(logits[other] - logits[token]);
+  return -Math.log(sum);
 }
 
 /** The package exports its bundle alone; the models lie beside that. */

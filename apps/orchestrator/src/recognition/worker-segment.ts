@@ -6,6 +6,7 @@ import type { SegmentRequest } from "./transcription-channel.ts";
 export interface SegmentFinal {
   text: string;
   computeMs: number;
+  confidence: number;
 }
 
 /** The way to the worker that has the segment now. */
@@ -97,9 +98,10 @@ export class WorkerSegment {
   }
 
   /** `audioMs` counts from what the worker was given first. */
-  hearPartial({ text, audioMs }: PartialTranscript): void {
+  hearPartial({ text, audioMs, confidence }: PartialTranscript): void {
     if (this.ended || this.#worker === undefined) return;
-    this.#onPartial({ text, audioMs: audioMs + this.#worker.fromFrame * FRAME_MS });
+    const endMs = audioMs + this.#worker.fromFrame * FRAME_MS;
+    this.#onPartial({ text, audioMs: endMs, confidence });
   }
 
   flush(): void {
@@ -121,7 +123,7 @@ export class WorkerSegment {
   /** Not wanted any more: whoever waits gets no words. */
   cancel(): void {
     this.#withdraw();
-    this.finish({ text: "", computeMs: 0 });
+    this.finish({ text: "", computeMs: 0, confidence: 1 });
   }
 
   #begin(model: string, send: SendToWorker): void {

@@ -13,7 +13,7 @@ import {
   type TranscribeClient,
   TranscriptionChannel,
 } from "./transcription-channel.ts";
-import { WorkerSegment } from "./worker-segment.ts";
+import { type SegmentFinal, WorkerSegment } from "./worker-segment.ts";
 
 /** As much of the pool as recognition sees. */
 export interface RecogniserPool {
@@ -93,7 +93,7 @@ class WorkerTranscriptionStream implements TranscriptionStream {
   }
 
   /** The deadline covers every attempt: a turn waits for its words no longer than that. */
-  async #finish(segment: WorkerSegment): Promise<{ text: string; computeMs: number }> {
+  async #finish(segment: WorkerSegment): Promise<SegmentFinal> {
     segment.end();
     const limit = deadline(this.#options.clock, FINAL_MS_MAX, () => undefined);
     limit.signal.addEventListener("abort", () => {
@@ -155,10 +155,12 @@ class WorkerTranscriptionStream implements TranscriptionStream {
     const segment = [...this.#segments].find((each) => each.answers(id));
     if (segment === undefined || this.#channel?.stream !== stream) return;
     if (answer.case === "partial") {
-      segment.hearPartial(answer.value);
+      const { text, audioMs, confidence = 1 } = answer.value;
+      segment.hearPartial({ text, audioMs, confidence });
     } else if (answer.case === "final") {
       this.#lost.delete(stream.workerId);
-      segment.finish({ text: answer.value.text, computeMs: answer.value.computeMs });
+      const { text, computeMs, confidence = 1 } = answer.value;
+      segment.finish({ text, computeMs, confidence });
     } else if (answer.case === "error") {
       this.#failed(stream, segment, errorOf(answer.value));
     } else if (answer.case === "cancelled") {

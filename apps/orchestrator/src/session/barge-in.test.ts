@@ -14,6 +14,7 @@ class Overheard {
   #sample = 0;
   #hears: (speechMs: number) => string | undefined = () => undefined;
   #spokenMs = 0;
+  #confidence = 0.8;
 
   constructor(settings: Partial<InterruptionSettings> = {}, words: string[] = []) {
     this.bargeIn = new BargeIn(
@@ -27,6 +28,11 @@ class Overheard {
   /** What the recogniser says of so much speech; undefined: it does not answer. */
   hearing(hears: (speechMs: number) => string | undefined): this {
     this.#hears = hears;
+    return this;
+  }
+
+  unsure(): this {
+    this.#confidence = 0.5;
     return this;
   }
 
@@ -55,7 +61,10 @@ class Overheard {
       return;
     }
     const text = this.#hears(this.#spokenMs);
-    if (text !== undefined) this.#take(this.bargeIn.heard(text, this.#sample));
+    if (text !== undefined)
+      this.#take(
+        this.bargeIn.heard({ text, endSample: this.#sample, confidence: this.#confidence }),
+      );
   }
 }
 
@@ -78,6 +87,12 @@ describe("while a reply sounds", () => {
   it("a short word stops it when the sound is over", () => {
     const story = new Overheard().hearing((ms) => (ms < 300 ? "" : "Bye."));
     expect(story.speech(350).quiet(600).told).toEqual(["pause: speech", "stop: words"]);
+  });
+
+  it("a short sound that the recogniser only guesses at does not stop it", () => {
+    const story = new Overheard().unsure().hearing(() => "You that?");
+    expect(story.speech(350).quiet(600).told).toEqual(["pause: speech", "resume: no-words"]);
+    expect(story.bargeIn.dismisses("You that?")).toBe(true);
   });
 
   it("a backchannel lets it go on as soon as it is understood, in mid-sound", () => {

@@ -66,9 +66,9 @@ export class Interruptions {
     return counts;
   }
 
-  /** What a turn says so far, up to this sample of the input. */
-  heard(text: string, endSample: number): void {
-    this.#perform(this.#bargeIn.heard(text, endSample));
+  /** What a turn says so far, up to this sample of the input, and how sure the recogniser is of it. */
+  heard(text: string, endSample: number, confidence: number): void {
+    this.#perform(this.#bargeIn.heard({ text, endSample, confidence }));
   }
 
   /** A turn that ends over a reply and is none: a backchannel, or nothing may interrupt. */

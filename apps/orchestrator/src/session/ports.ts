@@ -66,6 +66,8 @@ export interface PartialTranscript {
   text: string;
   /** How much of the segment the text covers, counted from its first frame. */
   audioMs: number;
+  /** How sure the recogniser is of the text, 0 to 1; 1 where it cannot tell. */
+  confidence: number;
 }
 
 export interface TranscriptionSegment {
@@ -74,7 +76,7 @@ export interface TranscriptionSegment {
   /** Somebody waits for what was said so far: a partial of everything pushed by now comes as soon as it can be had. */
   flush(): void;
   /** The segment is complete. Resolves with its final text ("" where nothing was said), rejects with an AntiphonError. */
-  finish(): Promise<{ text: string; computeMs: number }>;
+  finish(): Promise<{ text: string; computeMs: number; confidence: number }>;
   cancel(): void;
 }
 

@@ -184,9 +184,9 @@ export class Session {
       onSpeechStarted: () => this.#dispatch({ kind: "speech-started" }),
       onSpeechEnded: () => this.#announce(),
       onWindow: (window) => this.#interruptions?.window(window) ?? window.probability,
-      onPartial: (text, endSample) => {
+      onPartial: (text, endSample, confidence) => {
         this.#report.transcript(this.#dialogue.turnNumber + 1, text, false);
-        this.#interruptions?.heard(text, endSample);
+        this.#interruptions?.heard(text, endSample, confidence);
       },
       onTurnEnded: (turn) => this.#turnEnded(turn),
       onError: (reason) => this.#report.error(AntiphonError.from(reason)),

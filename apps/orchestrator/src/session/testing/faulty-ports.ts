@@ -40,13 +40,18 @@ export class FaultyTranscriber implements Transcriber {
         let frames = 0;
         return {
           push: () => {
-            if (++frames === 20) onPartial({ text: name, audioMs: 400 });
+            if (++frames === 20) onPartial({ text: name, audioMs: 400, confidence: 1 });
           },
-          flush: () => onPartial({ text: random.chance(0.5) ? "" : name, audioMs: frames * 20 }),
+          flush: () =>
+            onPartial({
+              text: random.chance(0.5) ? "" : name,
+              audioMs: frames * 20,
+              confidence: 1,
+            }),
           finish: async () => {
             if (random.chance(0.8)) await delay(clock, random.below(900), closing.signal);
             if (random.chance(failure)) throw new AntiphonError("unavailable", "recogniser");
-            return { text: random.chance(0.3) ? "" : name, computeMs: 1 };
+            return { text: random.chance(0.3) ? "" : name, computeMs: 1, confidence: 1 };
           },
           cancel: () => {},
         };

@@ -64,17 +64,18 @@ export class ScriptedTranscriber implements Transcriber {
             segment.frames++;
             const text = this.#texts[0];
             if (segment.frames !== 20 || text === "" || typeof text !== "string") return;
-            onPartial({ text: "partial", audioMs: 400 });
+            onPartial({ text: "partial", audioMs: 400, confidence: 1 });
           },
           flush: () => {
             const text = this.#texts[0];
-            if (typeof text === "string") onPartial({ text, audioMs: segment.frames * 20 });
+            if (typeof text === "string")
+              onPartial({ text, audioMs: segment.frames * 20, confidence: 1 });
           },
           finish: async () => {
             await this.#wait();
             const text = this.#texts.shift() ?? "";
             if (text instanceof Error) throw text;
-            return { text, computeMs: 5 };
+            return { text, computeMs: 5, confidence: 1 };
           },
           cancel: () => {
             segment.cancelled = true;
