@@ -62,6 +62,29 @@ describe("a transcription stream", () => {
     expect(await next()).toBe("throws invalid_argument");
   });
 
+  it("answers a flush where no partials were asked for, and discards one of a segment that is over", async () => {
+    const { send, next, recogniser } = started();
+    recogniser.script = (seconds) => `${Math.round(seconds * 10)}`;
+    send("a", begin({}));
+    send("a", flush);
+    expect(await next()).toBe("a partial ");
+    await audio(send, "a", 10);
+    send("a", flush);
+    expect(await next()).toBe("a partial 2");
+    send("a", end);
+    expect(await next()).toBe("a final 2");
+    send("a", flush);
+    send("b", begin({}));
+    send("b", cancel);
+    expect(await next()).toBe("b cancelled");
+  });
+
+  it("refuses a flush of a segment that was not begun", async () => {
+    const { send, next } = started();
+    send("a", flush, "session");
+    expect(await next()).toBe("throws failed_precondition");
+  });
+
   it("refuses audio of a segment that was not begun", async () => {
     const { send, next } = started();
     await audio(send, "a", 1, "session");
@@ -200,6 +223,7 @@ type Send = (segmentId: string, kind: Kind, sessionId?: string) => void;
 
 const FRAME = encodePcm(new Int16Array(960).fill(1_000));
 const end: Kind = { case: "end", value: {} };
+const flush: Kind = { case: "flush", value: {} };
 const cancel: Kind = { case: "cancel", value: {} };
 const begin = (value: { model?: string; language?: string; partials?: boolean }): Kind => ({
   case: "begin",

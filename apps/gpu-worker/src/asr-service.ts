@@ -108,13 +108,18 @@ class RecognitionStream {
     if (kind.case === "begin") {
       this.#begin(segmentId, kind.value);
     } else if (kind.case === undefined) {
-      throw new AntiphonError("invalid_argument", "A message without begin, audio, end or cancel.");
+      throw new AntiphonError(
+        "invalid_argument",
+        "A message without begin, audio, flush, end or cancel.",
+      );
     } else if (segment === undefined) {
       if (kind.case !== "cancel" && !this.#over.has(segmentId)) {
         throw new AntiphonError("failed_precondition", "This segment was not begun.");
       }
     } else if (kind.case === "audio") {
       segment.push(kind.value.pcm);
+    } else if (kind.case === "flush") {
+      segment.flush();
     } else if (kind.case === "end") {
       segment.end();
     } else {
@@ -149,8 +154,11 @@ class RecognitionStream {
       acquire: () => this.#deps.acquireRecogniser(begin.model, begin.language),
       language: begin.language,
       partials: begin.partials,
-      onPartial: (text, audioMs) =>
-        this.#sayIfRoom({ segmentId, kind: { case: "partial", value: { text, audioMs } } }),
+      onPartial: ({ text, confidence }, audioMs) =>
+        this.#sayIfRoom({
+          segmentId,
+          kind: { case: "partial", value: { text, audioMs, ...known(confidence) } },
+        }),
       onTerminal: (terminal) => this.#settle(segmentId, terminal),
     });
     this.#segments.set(segmentId, segment);
@@ -199,8 +207,11 @@ class RecognitionStream {
 function kindOf(terminal: SegmentTerminal): NonNullable<Response["kind"]> {
   switch (terminal.kind) {
     case "final": {
-      const { text, language, audioMs, computeMs } = terminal;
-      return { case: "final", value: { text, language, audioMs, computeMs } };
+      const { text, language, audioMs, computeMs, confidence } = terminal;
+      return {
+        case: "final",
+        value: { text, language, audioMs, computeMs, ...known(confidence) },
+      };
     }
     case "cancelled":
       return { case: "cancelled", value: {} };
@@ -227,6 +238,10 @@ function byteLength(text: string): number {
 
 /** A turn rarely has more than two segments under way: one spoken, one being decoded. */
 const SEGMENTS_MAX = 8;
+function known(confidence: number | undefined): { confidence?: number } {
+  return confidence === undefined ? {} : { confidence };
+}
+
 /** Several seconds of progress and partials; each terminal always has room. */
 const RESPONSES_MAX = 128;
 /** Frames of a segment that is over arrive for one round trip; ids are remembered far longer. */

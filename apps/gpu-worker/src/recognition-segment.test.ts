@@ -64,6 +64,211 @@ describe("while a segment grows", () => {
   });
 });
 
+describe("when somebody waits for the words so far", () => {
+  it("decodes everything at once, as one of those that go first", async () => {
+    const { segment, recogniser, events, push } = await opened({ partials: true });
+    await push(10);
+    segment.flush();
+    expect(recogniser.passes.map((pass) => pass.priority)).toEqual(["final"]);
+    expect(seconds(recogniser)).toEqual([0.198]);
+    recogniser.passes[0]?.answer("stop");
+    await settle();
+    expect(events).toEqual(["partial 200 stop"]);
+    segment.cancel();
+  });
+
+  it("does so where no partials are sent, and then goes on sending none", async () => {
+    const { segment, recogniser, events, push } = await opened({ partials: false });
+    recogniser.script = () => "stop";
+    await push(10);
+    segment.flush();
+    await push(100);
+    expect(events).toEqual(["partial 200 stop"]);
+    segment.cancel();
+  });
+
+  it("says again what has not changed", async () => {
+    const { segment, recogniser, events, push } = await opened({ partials: true });
+    recogniser.script = () => "same";
+    await push(23);
+    segment.flush();
+    await push(5);
+    segment.flush();
+    await settle();
+    expect(events).toEqual(["partial 460 same", "partial 460 same", "partial 560 same"]);
+    expect(recogniser.passes.length).toBe(2);
+    segment.cancel();
+  });
+
+  it("has nothing to decode where nothing was sent, whether or not the model is there", async () => {
+    const { segment, events, recogniser } = await opened({
+      partials: false,
+      acquire: () => new Promise<Recogniser>(() => {}),
+    });
+    segment.flush();
+    expect(events).toEqual(["partial 0 "]);
+    expect(recogniser.passes.length).toBe(0);
+    segment.cancel();
+  });
+
+  it("waits for the model, and decodes what has come by then", async () => {
+    const gate = Promise.withResolvers<void>();
+    const recogniser = new ScriptedRecogniser();
+    const { segment, events, push } = await opened({
+      partials: false,
+      acquire: () => gate.promise.then(() => recogniser.acquire()),
+    });
+    await push(10);
+    segment.flush();
+    await push(10);
+    gate.resolve();
+    await settle();
+    recogniser.passes[0]?.answer("stop");
+    await settle();
+    expect(events).toEqual(["partial 400 stop"]);
+    segment.cancel();
+  });
+
+  it("answers several who ask at once with one pass", async () => {
+    const { segment, recogniser, events, push } = await opened({ partials: false });
+    await push(10);
+    segment.flush();
+    segment.flush();
+    recogniser.passes[0]?.answer("stop");
+    await settle();
+    segment.flush();
+    expect(recogniser.passes.length).toBe(1);
+    expect(events).toEqual(["partial 200 stop", "partial 200 stop"]);
+    segment.cancel();
+  });
+
+  it("answers those who asked meanwhile with one more, over everything", async () => {
+    const { segment, recogniser, events, push } = await opened({ partials: false });
+    await push(10);
+    segment.flush();
+    await push(5);
+    segment.flush();
+    await push(5);
+    segment.flush();
+    await push(5);
+    expect(recogniser.passes.length).toBe(1);
+    recogniser.passes[0]?.answer("st");
+    await settle();
+    expect(seconds(recogniser)).toEqual([0.198, 0.498]);
+    recogniser.passes[1]?.answer("stop");
+    await settle();
+    expect(recogniser.passes.length).toBe(2);
+    expect(events).toEqual(["partial 200 st", "partial 500 stop"]);
+    segment.cancel();
+  });
+
+  it.each([
+    ["covers everything", 0, "partial 460 stop"],
+    ["covers less", 5, "partial 560 stop"],
+  ])("does not wait behind others for a partial that %s", async (_, more, answer) => {
+    const { segment, recogniser, events, push } = await opened({ partials: true });
+    recogniser.queued = true;
+    await push(23 + more);
+    segment.flush();
+    expect(recogniser.passes.map((pass) => pass.priority)).toEqual(["partial", "final"]);
+    expect(recogniser.passes[0]?.signal.aborted).toBe(true);
+    recogniser.passes[1]?.begin();
+    recogniser.passes[1]?.answer("stop");
+    await settle();
+    expect(events).toEqual([answer]);
+    segment.cancel();
+  });
+
+  it("takes a partial over everything that is being computed for its answer", async () => {
+    const { segment, recogniser, events, push } = await opened({ partials: true });
+    recogniser.script = () => "same";
+    await push(23);
+    recogniser.script = undefined;
+    await push(23);
+    segment.flush();
+    recogniser.passes[1]?.answer("same");
+    await settle();
+    expect(recogniser.passes.length).toBe(2);
+    expect(events).toEqual(["partial 460 same", "partial 920 same"]);
+    segment.cancel();
+  });
+
+  it("lets a partial over less that is being computed end, and decodes then", async () => {
+    const { segment, recogniser, events, push } = await opened({ partials: true });
+    await push(30);
+    segment.flush();
+    expect(recogniser.passes.length).toBe(1);
+    recogniser.passes[0]?.answer("turn");
+    await settle();
+    expect(recogniser.passes[1]?.priority).toBe("final");
+    recogniser.passes[1]?.answer("turn it");
+    await settle();
+    expect(events).toEqual(["partial 460 turn", "partial 600 turn it"]);
+    segment.cancel();
+  });
+
+  it("keeps its place in the line, however often it is asked", async () => {
+    const { segment, recogniser, push } = await opened({ partials: true });
+    recogniser.queued = true;
+    for (let round = 0; round < 5; round++) {
+      await push(10);
+      segment.flush();
+    }
+    expect(recogniser.passes.length).toBe(1);
+    expect(recogniser.passes[0]?.signal.aborted).toBe(false);
+    segment.cancel();
+  });
+
+  it("sends the next partial 460 ms after it", async () => {
+    const { segment, recogniser, push } = await opened({ partials: true });
+    recogniser.script = () => "turn";
+    await push(20);
+    segment.flush();
+    await push(22);
+    expect(recogniser.passes.length).toBe(1);
+    await push(1);
+    expect(seconds(recogniser)).toEqual([0.398, 0.858]);
+    segment.cancel();
+  });
+
+  it("has its pass taken as the final, where nothing came after it", async () => {
+    const { segment, recogniser, events, push } = await opened({ partials: true });
+    await push(10);
+    segment.flush();
+    segment.end();
+    recogniser.passes[0]?.answer("stop");
+    await settle();
+    expect(recogniser.passes.length).toBe(1);
+    expect(events).toEqual(["final 200 en stop"]);
+  });
+
+  it("tries again when its pass fails, three times at most", async () => {
+    const { segment, recogniser, events, push } = await opened({ partials: true });
+    await push(10);
+    segment.flush();
+    for (let round = 0; round < 5; round++) {
+      recogniser.passes[round]?.fail(new AntiphonError("unavailable", "child died"));
+      await settle();
+    }
+    expect(recogniser.passes.length).toBe(3);
+    segment.end();
+    recogniser.passes[3]?.answer("stop");
+    await settle();
+    expect(events).toEqual(["final 200 en stop"]);
+  });
+
+  it("says nothing once the segment has ended: its final is the answer", async () => {
+    const { segment, recogniser, events, push } = await opened({ partials: true });
+    await push(10);
+    segment.end();
+    segment.flush();
+    recogniser.passes[0]?.answer("stop");
+    await settle();
+    segment.flush();
+    expect(events).toEqual(["final 200 en stop"]);
+  });
+});
+
 describe("at the end of a segment", () => {
   it("decodes all of it, before any partial", async () => {
     const { segment, recogniser, events, push } = await opened({ partials: true });
@@ -97,6 +302,17 @@ describe("at the end of a segment", () => {
     recogniser.passes[0]?.answer("yes");
     await settle();
     expect(recogniser.passes.length).toBe(1);
+    expect(events).toEqual(["final 460 en yes"]);
+  });
+
+  it("does not wait behind others for such a pass", async () => {
+    const { segment, recogniser, events, push } = await opened({ partials: true });
+    recogniser.queued = true;
+    await push(23);
+    segment.end();
+    expect(recogniser.passes.map((pass) => pass.priority)).toEqual(["partial", "final"]);
+    recogniser.passes[1]?.answer("yes");
+    await settle();
     expect(events).toEqual(["final 460 en yes"]);
   });
 
@@ -257,7 +473,7 @@ async function opened(options: {
     acquire: options.acquire ?? (() => recogniser.acquire()),
     language: options.language ?? "",
     partials: options.partials,
-    onPartial: (text, audioMs) => events.push(`partial ${audioMs} ${text}`),
+    onPartial: ({ text }, audioMs) => events.push(`partial ${audioMs} ${text}`),
     onTerminal: (terminal) => {
       if (terminal.kind === "final") {
         events.push(`final ${terminal.audioMs} ${terminal.language} ${terminal.text}`);

@@ -3,7 +3,7 @@ import { createResampler, decodePcmInto, SPEECH_SAMPLE_RATE_HZ, toFloat32 } from
 import { AntiphonError, FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ } from "@antiphon/protocol";
 import { type Clock, deadline, untilAborted } from "@antiphon/runtime";
 import type { RecognitionResult } from "./adapters/adapter.ts";
-import type { InferenceProcess } from "./inference/inference-process.ts";
+import type { InferenceProcess, TranscribeOptions } from "./inference/inference-process.ts";
 import { languageMatches } from "./recognition-language.ts";
 
 /** A recogniser on loan: its model stays loaded until `release`. */
@@ -20,20 +20,21 @@ export interface SegmentOptions {
   /** BCP 47; "" lets the model decide. */
   language: string;
   partials: boolean;
-  /** Only when the text changed. */
-  onPartial: (text: string, audioMs: number) => void;
+  /** When the text changed, and after `flush`. */
+  onPartial: (result: RecognitionResult, audioMs: number) => void;
   /** Exactly once; nothing follows. */
   onTerminal: (terminal: SegmentTerminal) => void;
 }
 
 export type SegmentTerminal =
-  | { kind: "final"; text: string; language: string; audioMs: number; computeMs: number }
+  | ({ kind: "final"; audioMs: number; computeMs: number } & RecognitionResult)
   | { kind: "cancelled" }
   | { kind: "error"; error: AntiphonError };
 
 /**
  * Audio is resampled as it arrives. While the segment grows it is decoded again and again, one pass at a time, each over
- * all of it; at the end once more, unless a pass has covered every frame already.
+ * all of it; at the end once more, unless a pass has covered every frame already. When somebody waits for the words so far (`flush`) a
+ * pass is due at once, and goes before others as a final does: it may decide whether a machine that talks stops.
  */
 export class RecognitionSegment {
   readonly #options: SegmentOptions;
@@ -48,7 +49,9 @@ export class RecognitionSegment {
   /** What the last pass reached, whatever became of it. */
   #passedFrames = 0;
   /** The last pass that came back. */
-  #covered: { frames: number; result: RecognitionResult; computeMs: number } | undefined;
+  #covered = { frames: 0, result: { text: "", language: "" }, computeMs: 0 };
+  /** Somebody waits for a partial that covers so many. */
+  #flushFrames: number | undefined;
   #partialText = "";
   #partialFailures = 0;
   #ended = false;
@@ -92,6 +95,14 @@ export class RecognitionSegment {
     this.#advance();
   }
 
+  /** A partial of everything pushed by now comes as soon as it can be had, whatever it says. Several at once are answered by one. */
+  flush(): void {
+    if (this.#terminated || this.#ended) return;
+    this.#flushFrames = this.#frames;
+    if (this.#covered.frames === this.#frames) this.#showPartial();
+    else this.#advance();
+  }
+
   cancel(): void {
     this.#terminate({ kind: "cancelled" });
   }
@@ -132,33 +143,47 @@ export class RecognitionSegment {
     const recogniser = this.#recogniser;
     if (this.#terminated || recogniser === undefined) return;
     if (this.#ended) this.#advanceFinal(recogniser);
+    else if (this.#flushFrames !== undefined) this.#advanceFlush(recogniser);
     else if (this.#options.partials && this.#pass === undefined) this.#advancePartial(recogniser);
   }
 
   #advanceFinal(recogniser: Recogniser): void {
+    const pass = this.#pass;
     if (this.#frames === 0) {
       const language = this.#options.language || (recogniser.languages[0] ?? "");
       this.#finish({ text: "", language }, 0);
-    } else if (this.#covered?.frames === this.#frames) {
+    } else if (this.#covered.frames === this.#frames) {
       this.#finish(this.#covered.result, this.#covered.computeMs);
-    } else if (this.#pass?.frames !== this.#frames) {
-      // What an older pass would say is of no use any more; unstarted, it never runs.
-      this.#pass?.controller.abort();
-      void this.#run(recogniser, "final");
+    } else if (pass === undefined || pass.frames !== this.#frames || isQueuedPartial(pass)) {
+      this.#run(recogniser, "final");
     }
+  }
+
+  /** A pass that computes, or waits for its turn as a flush, is waited for: were it replaced each time, none would ever come back. */
+  #advanceFlush(recogniser: Recogniser): void {
+    if (this.#partialFailures >= PARTIAL_FAILURES_MAX) this.#flushFrames = undefined;
+    else if (this.#pass === undefined || isQueuedPartial(this.#pass))
+      this.#run(recogniser, "flush");
   }
 
   #advancePartial(recogniser: Recogniser): void {
     if (this.#frames - this.#passedFrames < PARTIAL_EVERY_FRAMES) return;
     if (this.#partialFailures >= PARTIAL_FAILURES_MAX) return;
-    void this.#run(recogniser, "partial");
+    this.#run(recogniser, "partial");
   }
 
-  async #run(recogniser: Recogniser, priority: "final" | "partial"): Promise<void> {
-    const { clock, language } = this.#options;
-    const pass: Pass = { frames: this.#frames, controller: new AbortController() };
+  /** Decodes everything that has arrived, in place of a pass under way: what that would say is of no use any more; unstarted, it never runs. */
+  #run(recogniser: Recogniser, kind: Pass["kind"]): void {
+    this.#pass?.controller.abort();
+    const controller = new AbortController();
+    const pass: Pass = { kind, frames: this.#frames, begun: false, controller };
     this.#pass = pass;
     this.#passedFrames = pass.frames;
+    void this.#decode(recogniser, pass);
+  }
+
+  async #decode(recogniser: Recogniser, pass: Pass): Promise<void> {
+    const { clock, language } = this.#options;
     const startedMs = clock.nowMs();
     const limit = deadline(
       clock,
@@ -167,38 +192,48 @@ export class RecognitionSegment {
       pass.controller.signal,
     );
     const samples = toFloat32(this.#samples.subarray(0, this.#length));
+    const options: TranscribeOptions = {
+      priority: pass.kind === "partial" ? "partial" : "final",
+      signal: limit.signal,
+      onBegun: () => {
+        pass.begun = true;
+      },
+    };
     try {
       const result = await untilAborted(
-        recogniser.process.transcribe({ samples, language }, { priority, signal: limit.signal }),
+        recogniser.process.transcribe({ samples, language }, options),
         limit.signal,
       );
       if (this.#pass !== pass) return;
       this.#covered = { frames: pass.frames, result, computeMs: clock.nowMs() - startedMs };
       this.#pass = undefined;
-      if (!this.#ended) this.#showPartial(result.text, pass.frames);
+      if (!this.#ended) this.#showPartial();
     } catch (reason) {
       if (this.#pass !== pass) return;
       this.#pass = undefined;
       // A lost partial costs a partial: the final tries again.
-      if (priority === "partial") this.#partialFailures++;
-      else this.fail(AntiphonError.from(reason));
+      if (pass.kind === "final") this.fail(AntiphonError.from(reason));
+      else this.#partialFailures++;
     } finally {
       limit.dispose();
     }
     this.#advance();
   }
 
-  #showPartial(text: string, frames: number): void {
-    if (text === this.#partialText) return;
-    this.#partialText = text;
-    this.#options.onPartial(text, frames * FRAME_MS);
+  /** What the last pass said, where it is news or somebody waits for it. */
+  #showPartial(): void {
+    const { frames, result } = this.#covered;
+    const asked = this.#flushFrames !== undefined && frames >= this.#flushFrames;
+    if (asked) this.#flushFrames = undefined;
+    else if (result.text === this.#partialText) return;
+    this.#partialText = result.text;
+    this.#options.onPartial(result, frames * FRAME_MS);
   }
 
   #finish(result: RecognitionResult, computeMs: number): void {
     this.#terminate({
       kind: "final",
-      text: result.text,
-      language: result.language,
+      ...result,
       audioMs: this.#frames * FRAME_MS,
       computeMs: Math.round(computeMs),
     });
@@ -229,8 +264,15 @@ export class RecognitionSegment {
 
 /** One decoding of everything that had arrived. */
 interface Pass {
+  kind: "partial" | "flush" | "final";
   frames: number;
+  /** It is being computed; until then it waits for others. */
+  begun: boolean;
   controller: AbortController;
+}
+
+function isQueuedPartial(pass: Pass): boolean {
+  return pass.kind === "partial" && !pass.begun;
 }
 
 function understands(recogniser: Recogniser, language: string): boolean {

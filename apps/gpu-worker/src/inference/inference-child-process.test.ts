@@ -302,7 +302,12 @@ describe("a child that ends unasked", () => {
 });
 
 describe("a transcription", () => {
+  let begun = 0;
+  const onBegun = () => {
+    begun++;
+  };
   beforeEach(async () => {
+    begun = 0;
     const starting = process.start();
     child().ready(RECOGNISER);
     await starting;
@@ -310,7 +315,7 @@ describe("a transcription", () => {
 
   it("resolves with the child's answer", async () => {
     const { signal } = new AbortController();
-    const answer = process.transcribe(AUDIO, { priority: "final", signal });
+    const answer = process.transcribe(AUDIO, { priority: "final", signal, onBegun });
     await quiet();
     child().say({ type: "transcribed", job: 1, result: { text: "hello", language: "en" } });
     expect(await answer).toEqual({ text: "hello", language: "en" });
@@ -321,7 +326,7 @@ describe("a transcription", () => {
   it("rejects with the signal's reason when it is aborted, waiting or running", async () => {
     const controllers = [new AbortController(), new AbortController()];
     const answers = controllers.map(({ signal }) =>
-      process.transcribe(AUDIO, { priority: "partial", signal }),
+      process.transcribe(AUDIO, { priority: "partial", signal, onBegun }),
     );
     await quiet();
     for (const controller of controllers) controller.abort(new Error("given up"));
@@ -329,9 +334,25 @@ describe("a transcription", () => {
     expect(child().jobs).toEqual([1]);
   });
 
+  it("says when its turn has come", async () => {
+    const { signal } = new AbortController();
+    const answers = [1, 2].map(() =>
+      process.transcribe(AUDIO, { priority: "final", signal, onBegun }),
+    );
+    await quiet();
+    expect(begun).toBe(1);
+    for (const job of [1, 2]) {
+      child().say({ type: "transcribed", job, result: { text: "hello", language: "en" } });
+      child().say({ type: "ended", job });
+      await quiet();
+      expect(begun).toBe(2);
+    }
+    await Promise.all(answers);
+  });
+
   it("may take ten seconds before its child counts as hung", async () => {
     const { signal } = new AbortController();
-    const answer = process.transcribe(AUDIO, { priority: "final", signal });
+    const answer = process.transcribe(AUDIO, { priority: "final", signal, onBegun });
     answer.catch(() => {});
     await quiet();
     clock.advance(9_999);

@@ -10,7 +10,7 @@ import type {
 } from "../adapters/adapter.ts";
 import type { ChildHandle } from "./child-handle.ts";
 import type { ModelDescription, ToChild } from "./child-message.ts";
-import type { InferenceProcess } from "./inference-process.ts";
+import type { InferenceProcess, TranscribeOptions } from "./inference-process.ts";
 import type { Job } from "./job.ts";
 import { JobTable } from "./job-table.ts";
 import { createLatencyEstimate, type LatencyEstimate } from "./latency-estimate.ts";
@@ -99,9 +99,9 @@ export class InferenceChildProcess implements InferenceProcess {
 
   async transcribe(
     request: RecognitionRequest,
-    options: { priority: JobPriority; signal: AbortSignal },
+    options: TranscribeOptions,
   ): Promise<RecognitionResult> {
-    const { priority, signal } = options;
+    const { priority, signal, onBegun } = options;
     const job = await this.#begin(priority, signal, (id) => ({
       type: "transcribe",
       job: id,
@@ -109,6 +109,7 @@ export class InferenceChildProcess implements InferenceProcess {
     }));
     signal.throwIfAborted();
     if (job === undefined) throw unavailable("The model is not running.");
+    onBegun();
     try {
       for await (const output of this.#read(job, request.samples.length, signal)) {
         if (output.kind === "transcript") return output.result;

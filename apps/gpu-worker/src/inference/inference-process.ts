@@ -16,9 +16,14 @@ export interface InferenceProcess {
    * Aborting `signal` or leaving the loop ends the job in the child.
    */
   synthesize(request: SpeechRequest, signal: AbortSignal): AsyncIterable<SpeechOutput>;
-  /** `priority`: finals go before partials; an aborted job that has not begun never runs. */
-  transcribe(
-    request: RecognitionRequest,
-    options: { priority: "final" | "partial"; signal: AbortSignal },
-  ): Promise<RecognitionResult>;
+  /** An aborted job that has not begun never runs. */
+  transcribe(request: RecognitionRequest, options: TranscribeOptions): Promise<RecognitionResult>;
+}
+
+export interface TranscribeOptions {
+  /** "final": somebody waits for it; it goes before every "partial". */
+  priority: "final" | "partial";
+  signal: AbortSignal;
+  /** It has its slot: from here on it is computed. */
+  onBegun(): void;
 }

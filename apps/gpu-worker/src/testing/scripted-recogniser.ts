@@ -8,6 +8,7 @@ export interface ScriptedPass {
   request: RecognitionRequest;
   priority: "final" | "partial";
   signal: AbortSignal;
+  begin(): void;
   answer(text: string): void;
   fail(reason: unknown): void;
 }
@@ -16,6 +17,8 @@ export class ScriptedRecogniser {
   readonly passes: ScriptedPass[] = [];
   readonly languages: readonly string[];
   leases = 0;
+  /** Passes wait for others, until a test lets them begin. */
+  queued = false;
   /** Answers every pass at once, from the seconds of audio it was given. */
   script: ((seconds: number) => string) | undefined;
 
@@ -43,16 +46,18 @@ export class ScriptedRecogniser {
     async *synthesize() {
       throw new Error("not a voice");
     },
-    transcribe: (request, { priority, signal }) =>
+    transcribe: (request, { priority, signal, onBegun }) =>
       new Promise<RecognitionResult>((resolve, reject) => {
         const pass: ScriptedPass = {
           request,
           priority,
           signal,
+          begin: onBegun,
           answer: (text) => resolve({ text, language: "en" }),
           fail: reject,
         };
         this.passes.push(pass);
+        if (!this.queued) pass.begin();
         if (this.script !== undefined) pass.answer(this.script(request.samples.length / 16_000));
       }),
   };
