@@ -227,10 +227,20 @@ export const ServerMessageSchema = z.discriminatedUnion("type", [
     endpointingMs: z.number().optional(),
     /** Turn over → last final transcript. 0 where it was there before. */
     transcriptionMs: z.number().optional(),
-    /** Request to the LLM → first token. */
+    /** Turn over → first audio frame sent: what is left of the whole without the silence that was waited for. */
+    endpointToFirstAudioMs: z.number().optional(),
+    /** Last final transcript → request to the LLM: a reply that was spoken over is brought to its end first. */
+    llmRequestMs: z.number().optional(),
+    /** Request to the LLM → first token; 0 where a preemptive answer had one by then. */
     llmFirstTokenMs: z.number().optional(),
+    /** First token → first text to the synthesiser: the first clause is written. */
+    firstTextMs: z.number().optional(),
     /** First text to the synthesiser → first audio frame. */
     firstAudioLatencyMs: z.number().optional(),
+    /** First audio frame → sent. */
+    firstFrameMs: z.number().optional(),
+    /** The answer was begun before the turn was over. */
+    preemptive: z.boolean().optional(),
   }),
   z.object({
     type: z.literal("error"),

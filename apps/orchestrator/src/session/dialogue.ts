@@ -3,13 +3,15 @@ import type { ClientMessageOf, SessionOptions } from "@antiphon/protocol";
 import type { Clock } from "@antiphon/runtime";
 import { Conversation } from "./conversation.ts";
 import { CurrentReply, type SettledReply } from "./current-reply.ts";
+import type { AnswerRequest } from "./ports.ts";
 import type { Reply } from "./reply.ts";
 import type { SessionDefaults, SessionIdentity } from "./session-deps.ts";
 import type { ReplyEffect, SessionEvent } from "./session-event.ts";
 import type { SessionReport } from "./session-report.ts";
 import type { SessionState } from "./session-state.ts";
 import type { SessionVoice } from "./session-voice.ts";
-import type { FinishedTurn } from "./user-turn.ts";
+import type { PausedTurn } from "./turn-cutter.ts";
+import type { FinishedTurn } from "./waiting-turns.ts";
 
 export interface DialogueOptions {
   clock: Clock;
@@ -75,6 +77,20 @@ export class Dialogue {
     if (this.#replies.settling) this.#heardMeanwhile.push(text);
     else this.#conversation.addUser(text);
     this.write();
+  }
+
+  /** The person pauses, and may have said all; undefined: goes on. */
+  anticipate(paused: PausedTurn | undefined): void {
+    if (paused === undefined) {
+      this.#voice?.forget();
+      return;
+    }
+    // What the model is to see holds what was heard of a reply, and that is known when it is over.
+    if (this.#replies.reply !== undefined || this.#replies.settling) return;
+    const after = new Conversation(this.#conversation.entries);
+    after.addUser(paused.text);
+    const { spokenMs } = paused;
+    this.#voice?.anticipate(historyOf(after), { number: this.#turnNumber + 1, spokenMs });
   }
 
   /** The person wants no answer any more. */
@@ -158,7 +174,7 @@ export class Dialogue {
         replyId: `${identity.leaseEpoch}-${++report.counts.replies}`,
         turn: this.#turnNumber,
         request,
-        history: this.#conversation.entries.map(({ role, text }) => ({ role, text })),
+        history: historyOf(this.#conversation),
         ring: this.#replies.ring,
         spoken,
       },
@@ -192,4 +208,9 @@ export class Dialogue {
     this.#options.report.replyDone(reply, text, interrupted);
     this.write();
   }
+}
+
+/** As the language model sees it. */
+function historyOf(conversation: Conversation): AnswerRequest["history"] {
+  return conversation.entries.map(({ role, text }) => ({ role, text }));
 }

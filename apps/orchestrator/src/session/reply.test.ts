@@ -65,11 +65,12 @@ function replying(script: {
       turn: 1,
       request: { kind: "answer" },
       answer: { instructions: "", language: "en", history: [{ role: "user", text: "Go" }] },
+      prepared: undefined,
       llm,
       synthesis: Promise.resolve(synthesis),
       ring,
       clock,
-      metrics: new TurnMetrics(undefined),
+      metrics: new TurnMetrics(undefined, false),
       reported: false,
     },
     {

@@ -12,6 +12,7 @@ import type {
   SynthesisStream,
   TimedWord,
 } from "./ports.ts";
+import type { PreparedAnswer } from "./preemptive-answer.ts";
 import { SentenceChunker } from "./sentence-chunker.ts";
 import type { ReplyRequest } from "./session-event.ts";
 import { SpokenText } from "./spoken-text.ts";
@@ -24,6 +25,8 @@ export interface ReplyOptions {
   turn: number;
   request: ReplyRequest;
   answer: AnswerRequest;
+  /** The answer to it, where that was begun before the turn was over. */
+  prepared: PreparedAnswer | undefined;
   llm: LanguageModel;
   synthesis: Promise<SynthesisStream>;
   ring: FrameRing;
@@ -67,6 +70,7 @@ export class Reply {
   constructor(options: ReplyOptions, listener: ReplyListener) {
     this.#options = options;
     this.#listener = listener;
+    this.#abort.signal.addEventListener("abort", () => options.prepared?.abort());
     this.pacer = new Pacer({
       epoch: options.epoch,
       ring: options.ring,
@@ -150,14 +154,17 @@ export class Reply {
 
   /** Tokens → utterances, as fast as they come: a model is not held open for as long as its answer is spoken. */
   async #write(): Promise<void> {
-    const { metrics, clock, llm, answer, request, synthesis } = this.#options;
+    const { metrics, clock, llm, answer, prepared, request, synthesis } = this.#options;
     const signal = this.#abort.signal;
     try {
       // Nothing is said of a reply before the session can speak.
       await synthesis;
       if (signal.aborted) return;
       if (request.kind === "answer") metrics.stamp("llm-requested", clock.nowMs());
-      const tokens = request.kind === "say" ? [request.text] : llm.answer(answer, signal);
+      const tokens =
+        request.kind === "say"
+          ? [request.text]
+          : (prepared?.tokens() ?? llm.answer(answer, signal));
       const onToken = () => {
         if (request.kind === "answer") metrics.stamp("llm-first-token", clock.nowMs());
       };

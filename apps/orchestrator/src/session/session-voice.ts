@@ -3,11 +3,12 @@ import { AntiphonError, type SessionOptions } from "@antiphon/protocol";
 import { deadline, untilAborted } from "@antiphon/runtime";
 import type { FrameRing } from "./frame-ring.ts";
 import type { AnswerRequest, SynthesisStream } from "./ports.ts";
+import { PreemptiveAnswer } from "./preemptive-answer.ts";
 import { Reply, type ReplyListener } from "./reply.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import type { ReplyRequest } from "./session-event.ts";
 import { TurnMetrics } from "./turn-metrics.ts";
-import type { FinishedTurn } from "./user-turn.ts";
+import type { FinishedTurn } from "./waiting-turns.ts";
 
 export interface ReplyOrder {
   epoch: number;
@@ -27,13 +28,24 @@ export class SessionVoice {
   readonly #options: SessionOptions;
   readonly #ready = Promise.withResolvers<SynthesisStream>();
   readonly #lifetime = new AbortController();
+  /** Undefined: the session wants none. */
+  readonly #preemptive: PreemptiveAnswer | undefined;
   #claim: Promise<SynthesisStream> | undefined;
   #name = "";
 
-  constructor(deps: SessionDeps, sessionId: string, options: SessionOptions) {
+  /** `count`: for operators. */
+  constructor(
+    deps: SessionDeps,
+    sessionId: string,
+    options: SessionOptions,
+    count: (name: string) => void,
+  ) {
     this.#deps = deps;
     this.#sessionId = sessionId;
     this.#options = options;
+    if (options.preemptiveGeneration ?? deps.defaults.preemptiveGeneration) {
+      this.#preemptive = new PreemptiveAnswer({ llm: deps.llm, onOutcome: count });
+    }
     // A session that ends before it could speak has nobody who waits.
     this.#ready.promise.catch(() => {});
   }
@@ -73,21 +85,32 @@ export class SessionVoice {
     if (this.#claim !== undefined) this.#ready.resolve(this.#claim);
   }
 
+  /** The turn under way may be over, and with it the history would be this. */
+  anticipate(history: AnswerRequest["history"], turn: { number: number; spokenMs: number }): void {
+    this.#preemptive?.prepare(this.#asking(history), turn);
+  }
+
+  /** It is not over. */
+  forget(): void {
+    this.#preemptive?.discard();
+  }
+
   reply(order: ReplyOrder, listener: ReplyListener): Reply {
-    const { llm, clock, defaults } = this.#deps;
+    const { llm, clock } = this.#deps;
     const { spoken, history, ...rest } = order;
+    const answer = this.#asking(history);
+    const prepared = order.request.kind === "answer" ? this.#preemptive?.take(answer) : undefined;
+    // Whatever else was begun is overtaken.
+    this.forget();
     return new Reply(
       {
         ...rest,
-        answer: {
-          instructions: this.#options.instructions ?? defaults.instructions,
-          language: this.#options.language ?? defaults.language,
-          history,
-        },
+        answer,
+        prepared,
         llm,
         synthesis: this.#ready.promise,
         clock,
-        metrics: new TurnMetrics(spoken),
+        metrics: new TurnMetrics(spoken, prepared !== undefined),
         reported: this.#options.playback !== "none",
       },
       listener,
@@ -97,11 +120,21 @@ export class SessionVoice {
   /** Gives it back, also where it is still being claimed. */
   close(): void {
     this.#lifetime.abort();
+    this.forget();
     this.#ready.reject(new AntiphonError("unavailable", "The session is over."));
     this.#claim?.then(
       (stream) => stream.close(),
       // It never opened, and said so when it failed.
       () => {},
     );
+  }
+
+  #asking(history: AnswerRequest["history"]): AnswerRequest {
+    const { defaults } = this.#deps;
+    return {
+      instructions: this.#options.instructions ?? defaults.instructions,
+      language: this.#options.language ?? defaults.language,
+      history,
+    };
   }
 }

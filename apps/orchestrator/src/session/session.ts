@@ -7,6 +7,7 @@ import {
 } from "@antiphon/protocol";
 import type { Timer } from "@antiphon/runtime";
 import { Dialogue } from "./dialogue.ts";
+import { endpointingBounds } from "./endpointing.ts";
 import { interruptionSettings } from "./interruption-settings.ts";
 import { Interruptions } from "./interruptions.ts";
 import { MicrophoneInput } from "./microphone-input.ts";
@@ -16,7 +17,8 @@ import type { SessionEffect, SessionEvent } from "./session-event.ts";
 import { SessionReport } from "./session-report.ts";
 import { INITIAL_STATE, isQuiet, type SessionState, transition } from "./session-state.ts";
 import { SessionVoice } from "./session-voice.ts";
-import { type FinishedTurn, UserTurn } from "./user-turn.ts";
+import { UserTurn } from "./user-turn.ts";
+import type { FinishedTurn } from "./waiting-turns.ts";
 
 export interface SessionEnds {
   transport: Transport;
@@ -178,8 +180,11 @@ export class Session {
         sessionId,
         language: options.language ?? defaults.language,
       }),
-      endpointing: options.endpointing ?? "auto",
-      endpointingDelayMs: defaults.endpointing.minDelayMs,
+      endpointing: {
+        mode: options.endpointing ?? "auto",
+        ...endpointingBounds(defaults.endpointing, options),
+        language: options.language ?? defaults.language,
+      },
       inputClock: options.inputClock ?? "realtime",
       onSpeechStarted: () => this.#dispatch({ kind: "speech-started" }),
       onSpeechEnded: () => this.#announce(),
@@ -188,6 +193,7 @@ export class Session {
         this.#report.transcript(this.#dialogue.turnNumber + 1, text, false);
         this.#interruptions?.heard(text, endSample, confidence);
       },
+      onPause: (paused) => this.#dialogue.anticipate(paused),
       onTurnEnded: (turn) => this.#turnEnded(turn),
       onError: (reason) => this.#report.error(AntiphonError.from(reason)),
       onFault: (reason) => this.#fail(reason),
@@ -203,7 +209,11 @@ export class Session {
       resume: () => this.#dispatch({ kind: "reply-resumed" }),
       stop: () => this.#dispatch({ kind: "interrupt-requested" }),
     });
-    if (options.respond !== false) this.#voice = new SessionVoice(this.#deps, sessionId, options);
+    if (options.respond !== false) {
+      this.#voice = new SessionVoice(this.#deps, sessionId, options, (name) =>
+        this.#report.count(name),
+      );
+    }
     this.#dialogue.begin(options, this.#voice);
     this.#dispatch({ kind: "session-started" });
     void this.#open();

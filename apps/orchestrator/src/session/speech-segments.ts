@@ -3,9 +3,12 @@ import { FRAME_SAMPLES, SAMPLE_RATE_HZ } from "@antiphon/protocol";
 import type { InputAudio } from "./input-audio.ts";
 import type { TranscriptionSegment, TranscriptionStream } from "./ports.ts";
 
-/** One segment's words; undefined until the recogniser has said them, "" where it heard or knew none. */
+/** One segment, complete. */
 export interface SpeechPart {
+  /** Undefined until the recogniser has said it, "" where it heard or knew no words. */
   text: string | undefined;
+  /** How much the recogniser was given. */
+  audioMs: number;
 }
 
 export interface SpeechSegmentsOptions {
@@ -29,6 +32,7 @@ export class SpeechSegments {
   /** The recogniser was given what it was given up to here. */
   #forwardedSample = 0;
   #pendingFinals = 0;
+  #confidence = 1;
   #closed = false;
 
   constructor(options: SpeechSegmentsOptions) {
@@ -47,6 +51,11 @@ export class SpeechSegments {
   /** Up to where `partial` covers it. */
   get partialEndSample(): number {
     return this.#segment?.partialEndSample ?? this.#forwardedSample;
+  }
+
+  /** Of the newest words, partial or final, 0 to 1. */
+  get confidence(): number {
+    return this.#confidence;
   }
 
   /** Asks for a partial of what the recogniser was given. */
@@ -87,12 +96,16 @@ export class SpeechSegments {
     const segment = this.#segment;
     if (segment === undefined) return undefined;
     this.#segment = undefined;
-    const part: SpeechPart = { text: undefined };
+    const audioMs = msOf(this.#forwardedSample - segment.startSample);
+    const part: SpeechPart = { text: undefined, audioMs };
     this.#pendingFinals++;
     segment.port
       .finish()
       .then(
-        (final) => final.text.trim(),
+        (final) => {
+          this.#confidence = final.confidence;
+          return final.text.trim();
+        },
         (reason: unknown) => {
           if (!this.#closed) this.#options.onError(reason);
           return "";
@@ -120,9 +133,10 @@ export class SpeechSegments {
       startSample: this.#forwardedSample,
       partial: "",
       partialEndSample: this.#forwardedSample,
-      port: this.#options.transcription.begin(({ text, audioMs }) => {
+      port: this.#options.transcription.begin(({ text, audioMs, confidence }) => {
         if (this.#segment !== segment) return;
         segment.partial = text;
+        this.#confidence = confidence;
         segment.partialEndSample = segment.startSample + samplesOf(audioMs);
         this.#options.onPartial();
       }),
@@ -133,6 +147,10 @@ export class SpeechSegments {
 
 function samplesOf(ms: number): number {
   return (ms * SAMPLE_RATE_HZ) / 1000;
+}
+
+function msOf(samples: number): number {
+  return (samples * 1000) / SAMPLE_RATE_HZ;
 }
 
 function bytesOf(samples: Int16Array): Uint8Array {

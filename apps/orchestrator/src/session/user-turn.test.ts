@@ -1,9 +1,20 @@
 import { AntiphonError, FRAME_SAMPLES } from "@antiphon/protocol";
 import { FakeClock, settle } from "@antiphon/runtime/testing";
 import { describe, expect, it } from "vitest";
+import type { EndpointingOptions } from "./endpointing.ts";
 import type { VadWindow } from "./ports.ts";
 import { LoudnessDetector } from "./testing/scripted-ports.ts";
-import { type FinishedTurn, UserTurn, type UserTurnOptions } from "./user-turn.ts";
+import type { PausedTurn } from "./turn-cutter.ts";
+import { UserTurn, type UserTurnOptions } from "./user-turn.ts";
+import type { FinishedTurn } from "./waiting-turns.ts";
+
+const AT_600_MS: EndpointingOptions = {
+  mode: "auto",
+  minDelayMs: 600,
+  maxDelayMs: 600,
+  language: "en",
+};
+const MANUAL: EndpointingOptions = { ...AT_600_MS, mode: "manual" };
 
 type Heard = string | Error | Promise<string>;
 
@@ -13,6 +24,7 @@ function listening(options: Partial<UserTurnOptions> & { hears?: Heard[]; judges
   const hears = [...(options.hears ?? [])];
   const segments: number[][] = [];
   const turns: FinishedTurn[] = [];
+  const pauses: Array<PausedTurn | undefined> = [];
   const partials: string[] = [];
   const errors: unknown[] = [];
   const faults: unknown[] = [];
@@ -38,7 +50,7 @@ function listening(options: Partial<UserTurnOptions> & { hears?: Heard[]; judges
           finish: async () => {
             const text = await (hears.shift() ?? "");
             if (text instanceof Error) throw text;
-            return { text, computeMs: 1 };
+            return { text, computeMs: 1, confidence: 1 };
           },
           flush: () => {},
           cancel: () => {},
@@ -46,13 +58,13 @@ function listening(options: Partial<UserTurnOptions> & { hears?: Heard[]; judges
       },
       close: () => {},
     },
-    endpointing: "auto",
-    endpointingDelayMs: 600,
+    endpointing: AT_600_MS,
     inputClock: "samples",
     onSpeechStarted: () => {},
     onSpeechEnded: () => {},
     onWindow: ({ probability }) => probability,
     onPartial: (text) => partials.push(text),
+    onPause: (paused) => pauses.push(paused),
     onTurnEnded: (ended) => turns.push(ended),
     onError: (reason) => errors.push(reason),
     onFault: (reason) => faults.push(reason),
@@ -74,6 +86,7 @@ function listening(options: Partial<UserTurnOptions> & { hears?: Heard[]; judges
     turn,
     segments,
     turns,
+    pauses,
     partials,
     errors,
     faults,
@@ -109,7 +122,7 @@ describe("a commit", () => {
   });
 
   it("is answered once each, though two come at once", async () => {
-    const { turn, texts, speak } = listening({ hears: ["Hello"], endpointing: "manual" });
+    const { turn, texts, speak } = listening({ hears: ["Hello"], endpointing: MANUAL });
     await speak(600);
     turn.commit();
     turn.commit();
@@ -121,7 +134,7 @@ describe("a commit", () => {
     const late = Promise.withResolvers<string>();
     const { turn, texts, partials, speak, silence } = listening({
       hears: [late.promise, "Second", "turn"],
-      endpointing: "manual",
+      endpointing: MANUAL,
     });
     await speak(600);
     turn.commit();
@@ -156,7 +169,7 @@ describe("a commit", () => {
   });
 
   it("too many of which wait is refused", async () => {
-    const { turn, speak } = listening({ hears: [new Promise(() => {})], endpointing: "manual" });
+    const { turn, speak } = listening({ hears: [new Promise(() => {})], endpointing: MANUAL });
     await speak(600);
     for (let commit = 0; commit < 8; commit++) turn.commit();
     expect(() => turn.commit()).toThrow("Too many input_commit");
@@ -185,7 +198,10 @@ describe("silence", () => {
 
   it("that speech ends before the words are there does not end the turn", async () => {
     const late = Promise.withResolvers<string>();
-    const { texts, speak, silence } = listening({ hears: [late.promise, "two"] });
+    const { texts, speak, silence } = listening({
+      hears: [late.promise, "two"],
+      inputClock: "realtime",
+    });
     await speak(600);
     await silence(800);
     await speak(600);
