@@ -306,12 +306,14 @@ describe.skipIf(chromiumMissing)("the page", () => {
       expect(await page.getByTestId("user-captions").textContent()).toBe("wait");
       await stateIs(page, "hearing");
 
+      expect(await page.getByTestId("talk").boundingBox(), "nothing jumped").toEqual(buttonAt);
+
       const decisions = page.getByTestId("decisions");
       await decisions.locator("summary").click();
       const rows = await decisions.locator("li").allTextContents();
       expect(rows).toHaveLength(2);
       expect(rows[0]).toMatch(/Interrupted: you said “wait”.*speech 412 ms · probability 0\.93/);
-      expect(await page.getByTestId("talk").boundingBox(), "nothing jumped").toEqual(buttonAt);
+      expect(await page.getByTestId("talk").isVisible()).toBe(true);
       expect(complaints).toEqual([]);
     });
 

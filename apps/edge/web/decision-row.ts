@@ -18,8 +18,8 @@ export function decisionRow(interruption: Interruption): DecisionRow {
     figures: [
       `speech ${Math.round(speechMs)} ms`,
       `probability ${speechProbability.toFixed(2)}`,
-      `echo match ${echoMatch.toFixed(2)}`,
-      `decided in ${Math.round(decisionMs)} ms`,
+      `echo ${echoMatch.toFixed(2)}`,
+      `in ${Math.round(decisionMs)} ms`,
     ],
   };
 }

@@ -9,6 +9,13 @@ export class DecisionView {
   readonly #list = element("decisions-list", HTMLOListElement);
   #shown: readonly Interruption[] = [];
 
+  constructor() {
+    // In a low window it opens below the edge.
+    this.#panel.addEventListener("toggle", () => {
+      if (this.#panel.open) this.#panel.scrollIntoView({ block: "nearest" });
+    });
+  }
+
   show(interruptions: readonly Interruption[]): void {
     if (interruptions === this.#shown) return;
     const known = new Set(this.#shown);

@@ -297,7 +297,7 @@ describe("decisions about speech over a reply", () => {
     expect(interruptions.map(decisionRow)[2]).toEqual({
       at: "1:15.2",
       what: "Interrupted: you said “wait”",
-      figures: ["speech 412 ms", "probability 0.93", "echo match 0.10", "decided in 3 ms"],
+      figures: ["speech 412 ms", "probability 0.93", "echo 0.10", "in 3 ms"],
     });
   });
 
