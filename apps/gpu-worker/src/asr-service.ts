@@ -236,12 +236,12 @@ function byteLength(text: string): number {
   return Buffer.byteLength(text);
 }
 
-/** A turn rarely has more than two segments under way: one spoken, one being decoded. */
-const SEGMENTS_MAX = 8;
 function known(confidence: number | undefined): { confidence?: number } {
   return confidence === undefined ? {} : { confidence };
 }
 
+/** A turn rarely has more than two segments under way: one spoken, one being decoded. */
+const SEGMENTS_MAX = 8;
 /** Several seconds of progress and partials; each terminal always has room. */
 const RESPONSES_MAX = 128;
 /** Frames of a segment that is over arrive for one round trip; ids are remembered far longer. */

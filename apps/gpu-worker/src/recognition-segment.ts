@@ -49,7 +49,7 @@ export class RecognitionSegment {
   /** What the last pass reached, whatever became of it. */
   #passedFrames = 0;
   /** The last pass that came back. */
-  #covered = { frames: 0, result: { text: "", language: "" }, computeMs: 0 };
+  #covered: Covered = { frames: 0, result: { text: "", language: "" }, computeMs: 0 };
   /** Somebody waits for a partial that covers so many. */
   #flushFrames: number | undefined;
   #partialText = "";
@@ -162,8 +162,7 @@ export class RecognitionSegment {
   /** A pass that computes, or waits for its turn as a flush, is waited for: were it replaced each time, none would ever come back. */
   #advanceFlush(recogniser: Recogniser): void {
     if (this.#partialFailures >= PARTIAL_FAILURES_MAX) this.#flushFrames = undefined;
-    else if (this.#pass === undefined || isQueuedPartial(this.#pass))
-      this.#run(recogniser, "flush");
+    else if (!this.#pass || isQueuedPartial(this.#pass)) this.#run(recogniser, "flush");
   }
 
   #advancePartial(recogniser: Recogniser): void {
@@ -269,6 +268,12 @@ interface Pass {
   /** It is being computed; until then it waits for others. */
   begun: boolean;
   controller: AbortController;
+}
+
+interface Covered {
+  frames: number;
+  result: RecognitionResult;
+  computeMs: number;
 }
 
 function isQueuedPartial(pass: Pass): boolean {
