@@ -26,6 +26,8 @@ export class WorkerSegment {
   #worker: Placement | undefined;
   /** Pushed so far. */
   #frames = 0;
+  /** Somebody waits for a partial that covers so many. */
+  #flushFrames: number | undefined;
   #over = false;
   ended = false;
 
@@ -101,11 +103,14 @@ export class WorkerSegment {
   hearPartial({ text, audioMs, confidence }: PartialTranscript): void {
     if (this.ended || this.#worker === undefined) return;
     const endMs = audioMs + this.#worker.fromFrame * FRAME_MS;
+    if (endMs >= (this.#flushFrames ?? 0) * FRAME_MS) this.#flushFrames = undefined;
     this.#onPartial({ text, audioMs: endMs, confidence });
   }
 
+  /** Asked again of each worker that takes the segment over, until one has answered. */
   flush(): void {
     if (this.#over || this.ended) return;
+    this.#flushFrames = this.#frames;
     this.#worker?.send(this.#worker.id, { case: "flush", value: {} });
   }
 
@@ -136,6 +141,7 @@ export class WorkerSegment {
     send(id, { case: "begin", value: { model, language, partials: true } });
     for (const frame of this.#recent) this.#send(worker, frame);
     if (this.ended) send(id, { case: "end", value: {} });
+    else if (this.#flushFrames !== undefined) send(id, { case: "flush", value: {} });
   }
 
   #send(worker: Placement, pcm: Uint8Array): void {

@@ -56,6 +56,16 @@ describe("a session's segments", () => {
     });
   });
 
+  it("say how much of them a partial covers, also where a worker was given only the last 10 s", async () => {
+    const { pool, stream } = opened();
+    const partials: string[] = [];
+    const segment = stream.begin(({ text, audioMs }) => partials.push(`${audioMs} ${text}`));
+    await push(segment, 1_501);
+    pool.streams[0]?.say("1.2", { case: "partial", value: { text: "on", audioMs: 10_000 } });
+    await settle();
+    expect(partials).toEqual(["30020 on"]);
+  });
+
   it("may be finished out of order", async () => {
     const { pool, stream } = opened();
     const finals = [stream.begin(() => {}).finish(), stream.begin(() => {}).finish()];
@@ -99,6 +109,91 @@ describe("a session's segments", () => {
     const { stream } = opened();
     for (let index = 0; index < 8; index++) stream.begin(() => {});
     await expect(stream.begin(() => {}).finish()).rejects.toMatchObject({ code: "overloaded" });
+  });
+});
+
+describe("a flush", () => {
+  it("is asked of the worker, each time anew", async () => {
+    const { pool, stream } = opened();
+    const segment = stream.begin(() => {});
+    segment.flush();
+    await push(segment, 3);
+    segment.flush();
+    await settle();
+    expect(pool.streams[0]?.summary).toEqual([
+      "begin 1.1",
+      "flush 1.1",
+      "audio 1.1 x3",
+      "flush 1.1",
+    ]);
+  });
+
+  it("that is not answered is asked again of the worker that takes over, once", async () => {
+    const { pool, stream } = opened(["a", "b"]);
+    const partials: number[] = [];
+    const segment = stream.begin(({ audioMs }) => partials.push(audioMs));
+    await push(segment, 3);
+    segment.flush();
+    segment.flush();
+    await push(segment, 2);
+    pool.streams[0]?.say("1.1", { case: "partial", value: { text: "st", audioMs: 40 } });
+    await settle();
+    pool.streams[0]?.answers.fail(new Error("gone"));
+    await taken(5);
+    expect(pool.streams[1]?.summary).toEqual(["begin 1.2", "audio 1.2 x5", "flush 1.2"]);
+    pool.streams[1]?.say("1.2", { case: "partial", value: { text: "stop", audioMs: 100 } });
+    await settle();
+    expect(partials).toEqual([40, 100]);
+  });
+
+  it("that was answered is not asked again", async () => {
+    const { pool, stream } = opened(["a", "b"]);
+    const segment = stream.begin(() => {});
+    await push(segment, 3);
+    segment.flush();
+    await push(segment, 2);
+    pool.streams[0]?.say("1.1", { case: "partial", value: { text: "stop", audioMs: 60 } });
+    await settle();
+    pool.streams[0]?.answers.fail(new Error("gone"));
+    await taken(5);
+    expect(pool.streams[1]?.summary).toEqual(["begin 1.2", "audio 1.2 x5"]);
+  });
+
+  it("waits for a worker where there is none yet", async () => {
+    const { pool, stream, clock } = opened([]);
+    const segment = stream.begin(() => {});
+    await push(segment, 3);
+    segment.flush();
+    pool.workers = ["late"];
+    await clock.advanceAsync(200);
+    expect(pool.streams[0]?.summary).toEqual(["begin 1.1", "audio 1.1 x3", "flush 1.1"]);
+  });
+
+  it("is answered by the final, once the segment is complete", async () => {
+    const { pool, stream } = opened(["a", "b"]);
+    const segment = stream.begin(() => {});
+    await push(segment, 3);
+    segment.flush();
+    const final = segment.finish();
+    segment.flush();
+    await settle();
+    pool.streams[0]?.answers.fail(new Error("gone"));
+    await taken(5);
+    expect(pool.streams.map((each) => each.summary)).toEqual([
+      ["begin 1.1", "audio 1.1 x3", "flush 1.1", "end 1.1"],
+      ["begin 1.2", "audio 1.2 x3", "end 1.2"],
+    ]);
+    pool.streams[1]?.final("1.2", "stop");
+    expect((await final).text).toBe("stop");
+  });
+
+  it("of a segment that is not wanted any more goes nowhere", async () => {
+    const { pool, stream } = opened();
+    const segment = stream.begin(() => {});
+    segment.cancel();
+    segment.flush();
+    await settle();
+    expect(pool.streams[0]?.summary).toEqual(["begin 1.1", "cancel 1.1"]);
   });
 });
 
