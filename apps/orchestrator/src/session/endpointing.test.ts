@@ -41,6 +41,8 @@ describe("what was said last", () => {
     ["123456.", "dictating"],
     ["It is spelled S M I", "dictating"],
     ["I would like", "unfinished"],
+    ["I would like.", "unfinished"],
+    ["Yes, I'd like.", "unfinished"],
     ["I would like to.", "unfinished"],
     ["Two tickets and", "unfinished"],
     ["Two tickets. And.", "unfinished"],

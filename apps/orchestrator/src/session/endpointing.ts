@@ -56,7 +56,7 @@ export function endingOf(text: string, language: string | undefined): Ending {
   const words = wordsOf(sentence);
   const last = words.at(-1) ?? "";
   const first = words[0] ?? "";
-  if (HANGING_WORDS.has(last)) return "unfinished";
+  if (HANGING_WORDS.has(last) || WISH.test(words.join(" "))) return "unfinished";
   if (mark === "question") return "complete";
   if (isDictating(words)) return "dictating";
   if (PREPOSITIONS.has(last)) {
@@ -140,6 +140,8 @@ const CLOSERS = /["'”’)\]»]+$/u;
 const HANGING_WORDS = setOf(
   "um umm uh uhh uhm er erm hmm a an the my your our their its every very and or but nor because cause cuz than if unless although though whether while whereas i'm i'd i'll i've it's that's there's here's he's she's what's who's where's how's let's we're we'll we've we'd they're they'll they've they'd you're you'll you've you'd gonna wanna gotta mr mrs ms dr",
 );
+/** "I would like.": the commonest beginning of a request, and recognisers do put a full stop there. */
+const WISH = /\b(?:i|we)(?: would|'d) (?:really )?like$/;
 /** End a sentence only in questions ("Where are you from?"). */
 const PREPOSITIONS = setOf(
   "to of for with from at into onto as between among against during without towards toward per via",
