@@ -86,6 +86,8 @@ async function converse(seed: number): Promise<void> {
     ...(random.chance(0.3) ? { greeting: "Good day." } : {}),
     ...(random.chance(0.3) ? { endpointing: "manual" as const } : {}),
     ...(random.chance(0.3) ? { playback: "none" as const } : {}),
+    ...(random.chance(0.5) ? { preemptiveGeneration: true } : {}),
+    ...(random.chance(0.5) ? { endpointingMaxDelayMs: random.pick([300, 900, 2_000]) } : {}),
   };
   send({ type: "session_start", options });
   let speaking = false;
@@ -120,7 +122,8 @@ async function converse(seed: number): Promise<void> {
     timers: left,
     claims: synthesizer.claims,
     utterances: synthesizer.utterances,
-  }).toEqual({ timers: 0, claims: 0, utterances: 0 });
+    answers: llm.answers,
+  }).toEqual({ timers: 0, claims: 0, utterances: 0, answers: 0 });
   const history = records.written.at(-1)?.history ?? [];
   history.slice(1).forEach((entry, index) => {
     expect(entry.role).not.toBe(history[index]?.role);

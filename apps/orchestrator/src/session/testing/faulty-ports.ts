@@ -65,6 +65,8 @@ export class FaultyLanguageModel implements LanguageModel {
   readonly responder = { kind: "llm" as const, model: "faulty" };
   readonly notice = undefined;
   readonly requests: AnswerRequest[] = [];
+  /** Answers that were begun and have neither ended nor been stopped. */
+  answers = 0;
   readonly #faults: Faults;
 
   constructor(faults: Faults) {
@@ -75,6 +77,7 @@ export class FaultyLanguageModel implements LanguageModel {
     const { clock, random, failure } = this.#faults;
     this.requests.push(structuredClone(request));
     const sentences = random.below(4);
+    this.answers++;
     try {
       for (let sentence = 0; sentence < sentences; sentence++) {
         if (random.chance(0.7)) await delay(clock, random.below(600), signal);
@@ -84,6 +87,8 @@ export class FaultyLanguageModel implements LanguageModel {
       }
     } catch (reason) {
       if (!signal.aborted) throw reason;
+    } finally {
+      this.answers--;
     }
   }
 }
