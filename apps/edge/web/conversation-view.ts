@@ -123,7 +123,7 @@ function announcementOf(entry: Entry, before: Entry | undefined): string | undef
     }
     case "reply":
       if (!entry.done || (before?.kind === "reply" && before.done)) return undefined;
-      return `Antiphon: ${entry.heardText ?? entry.text}${entry.interrupted ? " (interrupted)" : ""}`;
+      return `Antiphon: ${entry.heardText ?? entry.text}${entry.interrupted ? " – interrupted" : ""}`;
     case "note":
       return before === undefined ? entry.text : undefined;
   }

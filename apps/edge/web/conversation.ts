@@ -110,7 +110,9 @@ export function withReply(
     text: done && before.text !== "" ? before.text : text,
     heardText: done ? text : undefined,
   };
-  if (entry.text.trim() === "") return entries.filter((other) => other !== known);
+  // Dropped before it sounded: nobody heard of it, so nobody is to read of it.
+  const unheard = done && interrupted && text === "" && before.interruption === undefined;
+  if (unheard || entry.text.trim() === "") return entries.filter((other) => other !== known);
   return known === undefined ? added(entries, entry) : replaced(entries, known, entry);
 }
 

@@ -255,6 +255,13 @@ describe("a reply", () => {
     });
   });
 
+  it("leaves nothing when it was dropped before it sounded", () => {
+    const dropped = reply({ text: "", done: true, interrupted: true });
+    expect(after([reply(), dropped]).entries).toEqual([]);
+    // In mid-word it is another matter: something was heard, if no word of it.
+    expect(texts(after([...HELD, ...STOPPED, dropped]))).toEqual(["It stands on the table."]);
+  });
+
   it("leaves nothing when nothing was written", () => {
     expect(after([reply({ text: "" }), reply({ text: "", done: true })]).entries).toEqual([]);
   });
