@@ -69,9 +69,9 @@ class Overheard {
 }
 
 describe("while a reply sounds", () => {
-  it("three windows of speech pause it, one or two do not", () => {
-    expect(new Overheard().speech(64).quiet(500).told).toEqual([]);
-    expect(new Overheard().speech(96).told).toEqual(["pause: speech"]);
+  it("four windows of speech pause it, fewer do not", () => {
+    expect(new Overheard().speech(96).quiet(500).told).toEqual([]);
+    expect(new Overheard().speech(128).told).toEqual(["pause: speech"]);
   });
 
   it("words stop it before they have lasted long", () => {

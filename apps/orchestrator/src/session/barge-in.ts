@@ -49,8 +49,8 @@ export type BargeInAction =
 export class BargeIn {
   readonly #settings: InterruptionSettings;
   readonly #backchannels: Backchannels;
-  /** As `user-turn`'s own, so that a pause and a segment begin together; it ends sooner, to let a reply go on. */
-  readonly #vad: Vad = createVad({ endSilenceMs: QUIET_MS });
+  /** A window more careful than `user-turn`'s own before it says speech, and much sooner to say that it is over. */
+  readonly #vad: Vad;
   #reply: { words(): string[] } | undefined;
   #phase: "watching" | "paused" | "resumed" = "watching";
   #sound: Sound = newSound(0);
@@ -60,6 +60,9 @@ export class BargeIn {
   constructor(settings: InterruptionSettings, backchannels: Backchannels) {
     this.#settings = settings;
     this.#backchannels = backchannels;
+    this.#vad = createVad(
+      settings.mode === "vad" ? {} : { minSpeechMs: PAUSE_SPEECH_MS, endSilenceMs: QUIET_MS },
+    );
   }
 
   get paused(): boolean {
@@ -81,8 +84,9 @@ export class BargeIn {
   /** Whether a turn that came to this over a reply that goes on is no turn: somebody hummed along. */
   dismisses(text: string): boolean {
     if (this.#reply === undefined) return false;
-    if (this.#wordCount(text) < this.#settings.minWords) return true;
-    return this.#settings.mode === "adaptive" && !this.#trusted(text);
+    // The plain detector has let it go on without asking for words.
+    if (this.#settings.mode === "vad") return true;
+    return this.#wordCount(text) < this.#settings.minWords || !this.#trusted(text);
   }
 
   window({ endSample, probability, echoMatch }: OverheardWindow): BargeInAction | undefined {
@@ -118,7 +122,13 @@ export class BargeIn {
     sound.textEndSample = endSample;
     sound.confidence = confidence;
     const words = this.#wordCount(text) >= this.#settings.minWords;
-    sound.passesWithWords = words && this.#trusted(text) ? sound.passesWithWords + 1 : 0;
+    if (!words || !this.#trusted(text)) {
+      sound.passesWithWords = 0;
+      sound.passEndSample = 0;
+    } else if (endSample - sound.passEndSample >= samplesOf(PASS_AUDIO_MS_MIN)) {
+      sound.passesWithWords++;
+      sound.passEndSample = endSample;
+    }
     if (words) {
       if (sound.passesWithWords >= PASSES_MIN) return this.#stop("words");
     } else if (this.#phase === "paused" && wordsOf(text).length > 0) {
@@ -140,6 +150,8 @@ export class BargeIn {
     const quietSamples = endSample - (this.#vad.lastSpeechSample ?? endSample);
     if (this.#vad.speaking) {
       if (this.#phase === "paused" && this.#lasted()) return this.#stop("sustained-speech");
+      // The first doubtful window may be the end: what was said by then is asked for while that shows.
+      if (quietSamples > 0 && sound.textEndSample < sound.endSample) return this.#flush();
       const due =
         sound.flushedSpeechSamples +
         samplesOf(sound.flushedSpeechSamples === 0 ? FIRST_FLUSH_MS : FLUSH_EVERY_MS);
@@ -167,15 +179,17 @@ export class BargeIn {
     if (sound.passesWithWords > 0) return this.#stop("words");
     // Neither words to rely on nor a hum: the recogniser's last word on it, a moment later, decides.
     const unsure = this.#wordCount(sound.text) > 0 && quietSamples < samplesOf(UNSURE_MS_MAX);
-    if (unsure) return undefined;
+    if (unsure) return sound.textEndSample < last + samplesOf(TAIL_MS) ? this.#flush() : undefined;
     const hummed = wordsOf(sound.text).length > 0 && this.#wordCount(sound.text) === 0;
     return this.#resume(hummed ? "backchannel" : "no-words");
   }
 
   #flush(): BargeInAction | undefined {
     const sound = this.#sound;
-    if (sound.flushing) return undefined;
+    // One answer to a window: the same audio says the same again.
+    if (sound.flushing || sound.flushedSample === this.#newestSample) return undefined;
     sound.flushing = true;
+    sound.flushedSample = this.#newestSample;
     sound.flushedSpeechSamples = Math.max(sound.speechSamples, 1);
     return { kind: "flush" };
   }
@@ -280,7 +294,10 @@ interface Sound {
   confidence: number;
   /** Passes of the recogniser in a row that found words. */
   passesWithWords: number;
+  /** What the last of them that counts had covered. */
+  passEndSample: number;
   flushing: boolean;
+  flushedSample: number;
   flushedSpeechSamples: number;
 }
 
@@ -294,7 +311,9 @@ function newSound(startSample: number): Sound {
     textEndSample: 0,
     confidence: 0,
     passesWithWords: 0,
+    passEndSample: 0,
     flushing: false,
+    flushedSample: 0,
     flushedSpeechSamples: 0,
   };
 }
@@ -303,21 +322,27 @@ function samplesOf(ms: number): number {
   return (ms * SAMPLE_RATE_HZ) / 1000;
 }
 
+/** Four windows: one more than makes a turn's speech. Each more lets another cough pass, and is heard as an answer that comes later. */
+const PAUSE_SPEECH_MS = 128;
 /** Two windows: closures inside a word are often longer, but what was understood by then decides, not the gap. */
 const QUIET_MS = 64;
 /** Pauses between phrases begin at about 250 ms; somebody who starts again within this goes on. */
 const SOUND_GAP_MS = 350;
-/** Seven windows: recognisers guess wildly at less ("Yeah" was right in 3 of 9 voices after 150 ms, in 7 after 250). */
-const FIRST_FLUSH_MS = 224;
-/** Three windows; a pass over a second takes 25 to 60 ms of a core. */
-const FLUSH_EVERY_MS = 96;
+/** Six windows: recognisers guess wildly at less (of nine backchannels three were understood after 150 ms, seven after 250). */
+const FIRST_FLUSH_MS = 192;
+/** Two windows; a pass over a second takes 25 to 60 ms of a core, and the next is asked for when one has come. */
+const FLUSH_EVERY_MS = 64;
 /** One pass over half a word invents words; the next seldom invents some again. */
 const PASSES_MIN = 2;
+/** Two passes over nearly the same audio agree for no other reason. */
+const PASS_AUDIO_MS_MIN = 96;
 /**
  * Of the recogniser's, over the tokens of a short sound: eleven backchannels that it misheard came to 0.35 to 0.61, and all but one of
  * nineteen short words that it understood to 0.64 and more.
  */
 const CONFIDENCE_MIN = 0.62;
+/** The last sound of a word is quieter than the detector's threshold, and a recogniser that hears it whole is surer. */
+const TAIL_MS = 100;
 /** The detector ends a segment after 250 ms of silence, and a pass takes some 50. */
 const UNSURE_MS_MAX = 400;
 /** So many at once are not invented. */

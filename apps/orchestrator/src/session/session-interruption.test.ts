@@ -25,14 +25,14 @@ describe("somebody speaks over a reply", () => {
 
   it("and is paused at once: nothing is sent while it is held", async () => {
     const call = await speaking(["Yeah."]);
-    await call.speak(100);
+    await call.speak(140);
     expect(call.transport.all("hold")).toEqual([
       { type: "hold", replyId: expect.any(String), pauseSeq: 1 },
     ]);
     expect(call.transport.all("state").at(-1)).toMatchObject({ state: "speaking", held: true });
     expect(call.synthesizer.paused).toEqual([true]);
     const sent = call.transport.frames.length;
-    await call.speak(80);
+    await call.speak(40);
     expect(call.transport.frames.length).toBe(sent);
   });
 
@@ -88,7 +88,7 @@ describe("somebody speaks over a reply", () => {
   it("and a client whose clock stands for the listener hears of a word only what was not held", async () => {
     const call = await speaking(["Yeah."], { options: { playback: "none" } });
     call.reports = false;
-    await call.speak(100);
+    await call.speak(140);
     const heldAt = call.transport.frames.length;
     await call.silence(64);
     call.send({ type: "interrupt" });
@@ -117,7 +117,7 @@ describe("somebody speaks over a reply", () => {
     const call = await speaking(["Yeah."], {
       options: { inputClock: "samples" },
     });
-    await call.speak(120);
+    await call.speak(160);
     expect(call.transport.all("state").at(-1)).toMatchObject({ held: true });
     await call.wait(1_700);
     expect(decisions(call)).toEqual(["pause: speech", "resume: timeout"]);
