@@ -210,7 +210,7 @@ const WAITING_FRAMES_MAX = (INPUT_BACKLOG_MS_MAX - IN_HAND_MS_MAX) / FRAME_MS;
 const DETECTOR_SILENT_MS_MAX = 3_000;
 /**
  * Beyond it a live input has stopped. Networks and busy machines delay frames by a few hundred milliseconds and then deliver them all:
- * silence put in their place would tear a word apart. A turn ends after 600 ms of silence, so waiting this long delays no answer.
+ * silence put in their place would tear a word apart. A turn ends after half a second of silence at least, so waiting this long delays no answer.
  */
 const INPUT_GAP_MS = 400;
 /** A second lost on the client's side is told as it was; more says that the client slept. */

@@ -1,4 +1,5 @@
 import { AntiphonError, FRAME_SAMPLES } from "@antiphon/protocol";
+import { delay } from "@antiphon/runtime";
 import { FakeClock, settle } from "@antiphon/runtime/testing";
 import { describe, expect, it } from "vitest";
 import type { EndpointingOptions } from "./endpointing.ts";
@@ -15,11 +16,21 @@ const AT_600_MS: EndpointingOptions = {
   language: "en",
 };
 const MANUAL: EndpointingOptions = { ...AT_600_MS, mode: "manual" };
+const ADAPTIVE: EndpointingOptions = { ...AT_600_MS, minDelayMs: 500, maxDelayMs: 2_000 };
+const NEVER = new AbortController().signal;
 
 type Heard = string | Error | Promise<string>;
 
 /** A microphone whose frames are numbered, a detector that may lag, a recogniser that answers as told. */
-function listening(options: Partial<UserTurnOptions> & { hears?: Heard[]; judges?: boolean } = {}) {
+function listening(
+  options: Partial<UserTurnOptions> & {
+    hears?: Heard[];
+    judges?: boolean;
+    /** Times the pace of speech. */
+    pace?: number;
+    transcriptionMs?: number;
+  } = {},
+) {
   const clock = new FakeClock();
   const hears = [...(options.hears ?? [])];
   const segments: number[][] = [];
@@ -49,6 +60,8 @@ function listening(options: Partial<UserTurnOptions> & { hears?: Heard[]; judges
           push: (pcm) => frames.push(new Int16Array(pcm.buffer, pcm.byteOffset, 2)[1] ?? -1),
           finish: async () => {
             const text = await (hears.shift() ?? "");
+            const { transcriptionMs } = options;
+            if (transcriptionMs !== undefined) await delay(clock, transcriptionMs, NEVER);
             if (text instanceof Error) throw text;
             return { text, computeMs: 1, confidence: 1 };
           },
@@ -76,8 +89,9 @@ function listening(options: Partial<UserTurnOptions> & { hears?: Heard[]; judges
       const frame = new Int16Array(FRAME_SAMPLES).fill(loud ? 8_000 : 0);
       frame[1] = ++number;
       turn.push(frame);
-      clock.advance(20);
+      clock.advance(20 / (options.pace ?? 1));
       turn.tick(clock.nowMs());
+      if (options.transcriptionMs !== undefined) await settle();
     }
     await settle();
   };
@@ -226,6 +240,42 @@ describe("silence", () => {
     await wait(2_000);
     await speak(600);
     expect(turn.takenSamples).toBe(60 * FRAME_SAMPLES);
+  });
+});
+
+describe("a recording with pauses", () => {
+  it.each([1, 8, 40])("at %i times its pace is cut into the same turns", async (pace) => {
+    const { turn, clock, texts, speak, silence } = listening({
+      endpointing: ADAPTIVE,
+      hears: ["I would like", "two tickets.", "Next", "Tuesday.", "And", "bye."],
+      pace,
+      transcriptionMs: 120,
+    });
+    for (const pauseMs of [1_200, 700, 700, 900, 2_400, 100]) {
+      await speak(600);
+      await silence(pauseMs);
+    }
+    turn.commit();
+    await clock.advanceAsync(500);
+    expect(texts()).toEqual(["I would like two tickets.", "Next Tuesday.", "And", "bye.!"]);
+  });
+});
+
+describe("the words of a pause", () => {
+  it("are told before the turn is over, and are its words", async () => {
+    const { pauses, turns, speak, silence } = listening({
+      endpointing: ADAPTIVE,
+      hears: ["Two tickets,", "please."],
+    });
+    await speak(600);
+    await silence(400);
+    expect(pauses).toMatchObject([{ text: "Two tickets." }]);
+    await speak(600);
+    await silence(400);
+    expect(turns).toEqual([]);
+    expect(pauses.slice(1)).toMatchObject([undefined, { text: "Two tickets, please." }]);
+    await silence(200);
+    expect(turns).toMatchObject([{ text: "Two tickets, please." }]);
   });
 });
 
