@@ -212,6 +212,26 @@ describe("a worker that is lost", () => {
     expect((await final).text).toBe("hello");
   });
 
+  it("is counted once, however many segments it had, and not where it had none", async () => {
+    const { pool, stream, replaced } = opened(["a", "b", "c"]);
+    const finals = [1, 2].map(() => stream.begin(() => {}).finish());
+    await settle();
+    expect(replaced()).toBe(0);
+    pool.streams[0]?.answers.fail(new Error("gone"));
+    await settle();
+    expect(replaced()).toBe(1);
+    pool.streams[1]?.final("1.2", "one");
+    pool.streams[1]?.final("2.2", "two");
+    await Promise.all(finals);
+    pool.streams[1]?.answers.fail(new Error("gone"));
+    await settle();
+    await push(
+      stream.begin(() => {}),
+      1,
+    );
+    expect([pool.streams.length, replaced()]).toEqual([3, 1]);
+  });
+
   it("is noticed after 300 ms without a word from it, and not while it says that it lives", async () => {
     const { pool, stream, clock } = opened(["a", "b"]);
     stream.begin(() => {});
@@ -278,11 +298,12 @@ describe("a worker that is lost", () => {
 
 describe("a segment that fails at a worker that lives", () => {
   it("is tried once more there, then elsewhere, and the pool hears no complaint", async () => {
-    const { pool, stream, clock } = opened(["a", "b"]);
+    const { pool, stream, clock, replaced } = opened(["a", "b"]);
     const final = stream.begin(() => {}).finish();
     await settle();
     pool.streams[0]?.error("1.1", "unavailable", true);
     await clock.advanceAsync(200);
+    expect(replaced()).toBe(1);
     expect(pool.streams[0]?.summary).toEqual(["begin 1.1", "end 1.1", "begin 1.2", "end 1.2"]);
     pool.streams[0]?.error("1.2", "unavailable", true);
     await settle();
@@ -371,9 +392,13 @@ function opened(workers = ["a"], language?: string) {
   const pool = new ScriptedRecognisers(workers);
   const log = createLog({ name: "test", level: "silent" });
   const transcriber = createWorkerTranscriber({ workers: pool, clock, log });
-  const stream = transcriber.open({ sessionId: "s", language });
+  let replacements = 0;
+  const onReplaced = () => {
+    replacements++;
+  };
+  const stream = transcriber.open({ sessionId: "s", language, onReplaced });
   open.push({ stream, clock });
-  return { clock, pool, stream };
+  return { clock, pool, stream, replaced: () => replacements };
 }
 
 async function push(segment: TranscriptionSegment, frames: number) {

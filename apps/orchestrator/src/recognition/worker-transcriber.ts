@@ -5,6 +5,7 @@ import type { Log } from "@antiphon/runtime/log";
 import type {
   PartialTranscript,
   Transcriber,
+  TranscriptionOptions,
   TranscriptionSegment,
   TranscriptionStream,
 } from "../session/ports.ts";
@@ -43,7 +44,7 @@ export function createWorkerTranscriber(options: WorkerTranscriberOptions): Tran
 
 class WorkerTranscriptionStream implements TranscriptionStream {
   readonly #options: WorkerTranscriberOptions;
-  readonly #session: { sessionId: string; language: string | undefined };
+  readonly #session: TranscriptionOptions;
   /** Not over yet, oldest first. */
   readonly #segments = new Set<WorkerSegment>();
   /** Workers that this session lost, until they answer again. */
@@ -53,10 +54,7 @@ class WorkerTranscriptionStream implements TranscriptionStream {
   #segmentCount = 0;
   #closed = false;
 
-  constructor(
-    options: WorkerTranscriberOptions,
-    session: { sessionId: string; language: string | undefined },
-  ) {
+  constructor(options: WorkerTranscriberOptions, session: TranscriptionOptions) {
     this.#options = options;
     this.#session = session;
   }
@@ -116,6 +114,7 @@ class WorkerTranscriptionStream implements TranscriptionStream {
       this.#placeLater();
       return;
     }
+    if (homeless.some((segment) => segment.attempts > 0)) this.#session.onReplaced?.();
     for (const segment of homeless) {
       if (this.#channel !== channel) break;
       segment.place(channel.model, (id, request) => channel.stream.send(id, request));

@@ -49,7 +49,15 @@ export interface VadWindow {
 export interface Transcriber {
   /** Languages that some recogniser understands now, BCP 47. */
   languages(): string[];
-  open(options: { sessionId: string; language: string | undefined }): TranscriptionStream;
+  open(options: TranscriptionOptions): TranscriptionStream;
+}
+
+export interface TranscriptionOptions {
+  sessionId: string;
+  /** Undefined: the recogniser decides. */
+  language: string | undefined;
+  /** A recogniser was lost, or failed, under a segment: its last 10 s go to another, or to the same one anew. */
+  onReplaced?: () => void;
 }
 
 /**
