@@ -116,11 +116,13 @@ export class BargeIn {
   heard({ text, endSample, confidence }: HeardText): BargeInAction | undefined {
     const sound = this.#sound;
     if (this.#reply === undefined || this.#settings.mode === "vad") return undefined;
-    if (this.#phase === "watching" || endSample < sound.startSample) return undefined;
+    if (endSample < sound.startSample) return undefined;
     sound.flushing = false;
     sound.text = text;
     sound.textEndSample = endSample;
     sound.confidence = confidence;
+    // A sound that is over is decided; its turn's end looks at its last words once more.
+    if (this.#phase === "watching") return undefined;
     const words = this.#wordCount(text) >= this.#settings.minWords;
     if (!words || !this.#trusted(text)) {
       sound.passesWithWords = 0;
@@ -343,8 +345,8 @@ const PASS_AUDIO_MS_MIN = 96;
 const CONFIDENCE_MIN = 0.62;
 /** The last sound of a word is quieter than the detector's threshold, and a recogniser that hears it whole is surer. */
 const TAIL_MS = 100;
-/** The detector ends a segment after 250 ms of silence, and a pass takes some 50. */
-const UNSURE_MS_MAX = 400;
+/** By then a pass that has the tail is there; should the last word on it be a word after all, the turn's end stops the reply. */
+const UNSURE_MS_MAX = 200;
 /** So many at once are not invented. */
 const CLEAR_WORDS_MIN = 3;
 /** Less than this of a sound says nothing about it. */
