@@ -37,6 +37,7 @@ describe("what was said last", () => {
     ["If you want to see me.", "undecided"],
     ["one zero zero", "dictating"],
     ["My number is five five five.", "dictating"],
+    ["What zero zero zero one?", "dictating"],
     ["555-1234", "dictating"],
     ["123456.", "dictating"],
     ["It is spelled S M I", "dictating"],

@@ -57,8 +57,9 @@ export function endingOf(text: string, language: string | undefined): Ending {
   const last = words.at(-1) ?? "";
   const first = words[0] ?? "";
   if (HANGING_WORDS.has(last) || WISH.test(words.join(" "))) return "unfinished";
-  if (mark === "question") return "complete";
+  // Dictation has the melody of questions, and is written so.
   if (isDictating(words)) return "dictating";
+  if (mark === "question") return "complete";
   if (PREPOSITIONS.has(last)) {
     return mark === "stop" && ASKING_WORDS.has(first) ? "complete" : "unfinished";
   }
