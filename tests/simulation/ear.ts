@@ -1,0 +1,219 @@
+/** Listens at the loudspeaker, sample by sample: knows what arrived and what was ordered, and demands that each sample be the next one of its reply. Trusts no report. */
+import { FRAME_SAMPLES } from "@antiphon/protocol";
+import type { Verdict } from "./verdict.ts";
+import { voiceSample } from "./voice-code.ts";
+
+/**
+ * The commands reach it when they reach the player, so it knows in which direction loudness may move. A ramp is 8 ms long (384
+ * samples); what fades after a cut is known, too, and subtracted.
+ */
+export class Ear {
+  readonly #verdict: Verdict;
+  readonly #replies: HeardReply[] = [];
+  /** The one that sounds, or sounded last. */
+  #now: HeardReply | undefined;
+  #floorEpoch = 0;
+  #level = RAMP_SAMPLES;
+  /** A fade of what was cut off, by sample from now. */
+  #tail = new Float64Array(RAMP_SAMPLES);
+  #tailAt = RAMP_SAMPLES;
+  #last = 0;
+  #dry = false;
+
+  constructor(verdict: Verdict) {
+    this.#verdict = verdict;
+  }
+
+  /** Samples of this epoch's reply that sounded. */
+  played(epoch: number): number {
+    return this.#of(epoch)?.played ?? 0;
+  }
+
+  /** Samples of it that are there to be played. */
+  arrived(epoch: number): number {
+    return (this.#of(epoch)?.serials.length ?? 0) * FRAME_SAMPLES;
+  }
+
+  begin(epoch: number, replyId: string): void {
+    if (epoch >= this.#floorEpoch && this.#of(epoch) === undefined) {
+      this.#replies.push({ epoch, replyId, serials: [], played: 0, pauseSeq: 0, resumeSeq: 0 });
+    }
+  }
+
+  accept(epoch: number, serial: number): void {
+    if (epoch < this.#floorEpoch) return;
+    this.begin(epoch, "");
+    const reply = this.#of(epoch);
+    if (reply === undefined) return;
+    reply.serials.push(serial);
+    // The listener heard a hole: what follows it rises from silence.
+    if (this.#dry && reply === this.#now) this.#level = 0;
+    if (reply === this.#now) this.#dry = false;
+  }
+
+  hold(replyId: string, pauseSeq: number): void {
+    const reply = this.#replies.find((each) => each.replyId === replyId);
+    if (reply !== undefined) reply.pauseSeq = Math.max(reply.pauseSeq, pauseSeq);
+  }
+
+  release(replyId: string, resumeSeq: number): void {
+    const reply = this.#replies.find((each) => each.replyId === replyId);
+    if (reply !== undefined) reply.resumeSeq = Math.max(reply.resumeSeq, resumeSeq);
+  }
+
+  /** From now on nothing older may begin to sound; what sounds may fade. */
+  clear(epoch: number): void {
+    const reply = this.#now;
+    if (reply !== undefined && reply.epoch < epoch && !this.#dry && this.#sounding) {
+      const gain = this.#level / RAMP_SAMPLES;
+      this.#fade((index) => this.#sampleAt(reply, reply.played + index) * gain);
+    }
+    this.#floorEpoch = Math.max(this.#floorEpoch, epoch);
+    if (reply !== undefined && reply.epoch < epoch) this.#now = undefined;
+  }
+
+  /** What left for the loudspeaker. `scale` makes it 16-bit again. */
+  hear(block: ArrayLike<number>, scale: number): void {
+    for (let index = 0; index < block.length; index++) this.#sample((block[index] ?? 0) * scale);
+  }
+
+  get #sounding(): boolean {
+    return this.#now !== undefined && this.#now.played > 0 && this.#level > 0;
+  }
+
+  #sample(value: number): void {
+    const fading = this.#nextOfTail();
+    const reply = this.#now;
+    const runsOut = reply === undefined || reply.played >= reply.serials.length * FRAME_SAMPLES;
+    if (
+      !runsOut &&
+      this.#level === RAMP_SAMPLES &&
+      fading === 0 &&
+      !held(reply) &&
+      reply.played > 0
+    ) {
+      const expected = this.#sampleAt(reply, reply.played);
+      if (value === expected) {
+        this.#consumed(reply, expected);
+        return;
+      }
+    }
+    this.#carefully(value, fading, runsOut ? undefined : reply);
+  }
+
+  /** Anything but a loud reply that goes on. */
+  #carefully(value: number, fading: number, reply: HeardReply | undefined): void {
+    const rest = value - fading;
+    const silent = Math.abs(rest) <= ROUNDING;
+    if (reply !== undefined && this.#isNext(reply, rest, silent)) return;
+    if (silent) return;
+    const begins = this.#replies.find(
+      (each) =>
+        each.played === 0 &&
+        each.serials.length > 0 &&
+        each.epoch >= this.#floorEpoch &&
+        each.epoch > (this.#now?.epoch ?? -1) &&
+        this.#startsWith(each, rest),
+    );
+    if (begins !== undefined) return;
+    this.#complain(value);
+  }
+
+  /** True where `rest` is the reply's next sample at a loudness that it may have now. */
+  #isNext(reply: HeardReply, rest: number, silent: boolean): boolean {
+    if (reply.played === 0) return !silent && this.#startsWith(reply, rest);
+    if (held(reply) && this.#level === 0) return false;
+    const level = Math.max(0, Math.min(RAMP_SAMPLES, this.#level + (held(reply) ? -1 : 1)));
+    const expected = (this.#sampleAt(reply, reply.played) * level) / RAMP_SAMPLES;
+    // At the end of a ramp one sample is passed over in silence.
+    if (silent && level > 0) return false;
+    if (Math.abs(rest - expected) > ROUNDING) return false;
+    this.#level = level;
+    this.#consumed(reply, expected);
+    return true;
+  }
+
+  /** A reply begins loud; it rises where it was held before it sounded, and falls where that came just then. */
+  #startsWith(reply: HeardReply, rest: number): boolean {
+    const first = this.#sampleAt(reply, 0);
+    for (const level of [RAMP_SAMPLES, 1, RAMP_SAMPLES - 1]) {
+      const expected = (first * level) / RAMP_SAMPLES;
+      if (Math.abs(rest - expected) > ROUNDING) continue;
+      this.#now = reply;
+      this.#level = level;
+      this.#consumed(reply, expected);
+      return true;
+    }
+    return false;
+  }
+
+  #consumed(reply: HeardReply, value: number): void {
+    reply.played++;
+    this.#last = value;
+    this.#dry = false;
+    if (reply.played < reply.serials.length * FRAME_SAMPLES) return;
+    const more = this.#replies.some((each) => each.epoch > reply.epoch && each.serials.length > 0);
+    if (more) return;
+    this.#dry = true;
+    const last = this.#last;
+    if (last !== 0) this.#fade(() => last);
+  }
+
+  #complain(value: number): void {
+    const reply = this.#now;
+    this.#verdict.demand(false, this.#staleness(value), () => {
+      if (reply === undefined) return `sample ${value} sounds where nothing may`;
+      const expected = this.#sampleAt(reply, reply.played);
+      return `sample ${value} sounds where ${reply.replyId} was due with ${expected} (position ${reply.played}, level ${this.#level}${held(reply) ? ", held" : ""})`;
+    });
+  }
+
+  #staleness(value: number): "after-stop" | "samples" | "held" {
+    const reply = this.#now;
+    if (reply === undefined) return "after-stop";
+    return held(reply) && value !== 0 ? "held" : "samples";
+  }
+
+  #sampleAt(reply: HeardReply, position: number): number {
+    const frame = Math.floor(position / FRAME_SAMPLES);
+    const serial = reply.serials[frame];
+    return serial === undefined ? 0 : voiceSample(serial, position - frame * FRAME_SAMPLES);
+  }
+
+  #nextOfTail(): number {
+    return this.#tailAt < RAMP_SAMPLES ? (this.#tail[this.#tailAt++] ?? 0) : 0;
+  }
+
+  #fade(sampleAt: (index: number) => number): void {
+    this.#tail.copyWithin(0, this.#tailAt);
+    this.#tail.fill(0, RAMP_SAMPLES - this.#tailAt);
+    this.#tailAt = 0;
+    for (let index = 0; index < RAMP_SAMPLES; index++) {
+      const fading = sampleAt(index) * (1 - (index + 1) / RAMP_SAMPLES);
+      this.#tail[index] = (this.#tail[index] ?? 0) + fading;
+    }
+  }
+
+  #of(epoch: number): HeardReply | undefined {
+    return this.#replies.find((reply) => reply.epoch === epoch);
+  }
+}
+
+interface HeardReply {
+  epoch: number;
+  replyId: string;
+  /** Of its frames, in order. */
+  serials: number[];
+  played: number;
+  pauseSeq: number;
+  resumeSeq: number;
+}
+
+function held(reply: HeardReply): boolean {
+  return reply.pauseSeq > reply.resumeSeq;
+}
+
+/** 8 ms. */
+const RAMP_SAMPLES = 384;
+/** The player mixes in 32 bits and rounds. */
+const ROUNDING = 1;
