@@ -17,7 +17,6 @@ export interface InterruptionsOptions {
   input: {
     arrivedMs(endSample: number): number;
     clientSamples(endSample: number): number;
-    timeOf(sample: number): number;
     flush(): void;
   };
   /** Before the decision is carried out. */
@@ -55,10 +54,10 @@ export class Interruptions {
 
   /** Each window of the detector. Returns the probability that counts. */
   window({ endSample, probability }: VadWindow): number {
-    const { clock, input } = this.#options;
+    const { clock } = this.#options;
     this.#judgedSample = endSample;
     this.#judgedMs = clock.nowMs();
-    const { match, echo } = this.farEnd.judge(input.timeOf(endSample));
+    const { match, echo } = this.farEnd.judge(endSample);
     // Over a reply that nothing may interrupt, nobody is listened to.
     const deaf = this.#reply !== undefined && !this.#options.settings.enabled;
     const counts = echo || deaf ? 0 : probability;

@@ -55,6 +55,24 @@ export class Pacer {
     this.#options = options;
   }
 
+  get sourceEnded(): boolean {
+    return this.#sourceEnded;
+  }
+
+  /** For whoever watches whether it gets on. `player`: what the client last said of it, where it says anything. */
+  get progress(): {
+    held: boolean;
+    releasedSamples: number;
+    player: { positionSamples: number; reportedAtMs: number } | undefined;
+  } {
+    const player = { positionSamples: this.#playedReported, reportedAtMs: this.#reportedAtMs };
+    return {
+      held: this.#held,
+      releasedSamples: this.releasedSamples,
+      player: this.#options.reported && this.#reportedAtMs > 0 ? player : undefined,
+    };
+  }
+
   get releasedSamples(): number {
     return this.#seq * FRAME_SAMPLES;
   }

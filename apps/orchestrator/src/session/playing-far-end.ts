@@ -2,9 +2,9 @@
 
 export class PlayingFarEnd {
   sent(_pcm: Uint8Array): void {}
-  heard(_frame: Int16Array, _endMs: number): void {}
+  heard(_frame: Int16Array, _endSample: number, _nowMs: number): void {}
   tick(_nowMs: number, _soundingSamples: number | undefined): void {}
-  judge(_endMs: number): { match: number; echo: boolean } {
+  judge(_endSample: number): { match: number; echo: boolean } {
     return { match: 0, echo: false };
   }
 }

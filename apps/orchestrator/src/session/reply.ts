@@ -17,6 +17,7 @@ import { SentenceChunker } from "./sentence-chunker.ts";
 import type { ReplyRequest } from "./session-event.ts";
 import { SpokenText } from "./spoken-text.ts";
 import type { TurnMetrics } from "./turn-metrics.ts";
+import type { WatchedReply } from "./watchdogs.ts";
 
 export interface ReplyOptions {
   epoch: number;
@@ -126,6 +127,16 @@ export class Reply {
     this.pacer.release(this.#options.clock.nowMs());
     this.#pauseWorker(false);
     return this.#holds;
+  }
+
+  /** How it stands, for the session's watchdogs. */
+  watched(): WatchedReply {
+    return {
+      epoch: this.epoch,
+      sourceEnded: this.pacer.sourceEnded,
+      waitingFrames: this.#options.ring.length,
+      ...this.pacer.progress,
+    };
   }
 
   /** The words that may come back as an echo now, as they are compared. */

@@ -7,18 +7,15 @@ import {
 } from "@antiphon/protocol";
 import type { Timer } from "@antiphon/runtime";
 import { Dialogue } from "./dialogue.ts";
-import { endpointingBounds } from "./endpointing.ts";
-import { interruptionSettings } from "./interruption-settings.ts";
-import { Interruptions } from "./interruptions.ts";
-import { MicrophoneInput } from "./microphone-input.ts";
+import { Hearing } from "./hearing.ts";
 import type { RecordStore, Transport, TransportEnd } from "./ports.ts";
 import type { SessionDeps, SessionIdentity } from "./session-deps.ts";
 import type { SessionEffect, SessionEvent } from "./session-event.ts";
 import { SessionReport } from "./session-report.ts";
 import { INITIAL_STATE, isQuiet, type SessionState, transition } from "./session-state.ts";
 import { SessionVoice } from "./session-voice.ts";
-import { UserTurn } from "./user-turn.ts";
 import type { FinishedTurn } from "./waiting-turns.ts";
+import { type WatchdogAlarm, Watchdogs } from "./watchdogs.ts";
 
 export interface SessionEnds {
   transport: Transport;
@@ -38,9 +35,8 @@ export class Session {
   readonly #dialogue: Dialogue;
   #state: SessionState = INITIAL_STATE;
   #options: SessionOptions = {};
-  #userTurn: UserTurn | undefined;
-  #input: MicrophoneInput | undefined;
-  #interruptions: Interruptions | undefined;
+  readonly #watchdogs = new Watchdogs();
+  #hearing: Hearing | undefined;
   /** Undefined before the start, and where only transcripts are wanted. */
   #voice: SessionVoice | undefined;
   #bargeInTimer: Timer | undefined;
@@ -66,7 +62,7 @@ export class Session {
       report: this.#report,
       state: () => this.#state,
       onEvent: (event) => this.#dispatch(event),
-      onVoice: (pcm) => this.#interruptions?.farEnd.sent(pcm),
+      onVoice: (pcm) => this.#hearing?.sent(pcm),
       onReaderLost: () =>
         this.#fail(
           new AntiphonError("overloaded", "The audio sent to you was not acknowledged for 10 s."),
@@ -108,11 +104,11 @@ export class Session {
         this.#interrupt("requested", "");
         return;
       case "input_commit":
-        this.#userTurn?.commit();
+        this.#hearing?.commit();
         return;
       case "mute":
       case "unmute":
-        this.#userTurn?.mute(message.type === "mute");
+        this.#hearing?.mute(message.type === "mute");
         return;
       case "playback":
         this.#dialogue.playback(message);
@@ -128,22 +124,18 @@ export class Session {
     if (this.#over) return;
     const nowMs = this.#deps.clock.nowMs();
     this.#lastActiveMs = nowMs;
-    if (this.#input === undefined) {
+    if (this.#hearing === undefined) {
       throw new AntiphonError("failed_precondition", "Send session_start before audio.");
     }
-    this.#report.counts.framesReceived++;
-    this.#input.push(seq, frame);
-    this.#interruptions?.farEnd.heard(frame, nowMs);
-    this.#input.acknowledge(nowMs);
+    this.#hearing.microphone(seq, frame, nowMs);
   }
 
   /** Every 20 ms, by the process' ticker. */
   tick(nowMs: number): void {
-    this.#userTurn?.tick(nowMs);
+    this.#hearing?.tick(nowMs);
     this.#dialogue.tick(nowMs);
-    this.#interruptions?.tick(nowMs);
     if (this.#over) return;
-    this.#input?.acknowledge(nowMs);
+    this.#watch(nowMs);
     // Whoever listens to a long answer need not say anything.
     if (this.#dialogue.reply !== undefined) this.#lastActiveMs = nowMs;
     if (nowMs - this.#lastActiveMs <= this.#deps.defaults.idleTimeoutMs) return;
@@ -171,43 +163,25 @@ export class Session {
       throw new AntiphonError("failed_precondition", "The session has started already.");
     }
     this.#options = options;
-    const { detector, transcriber, clock, defaults } = this.#deps;
     const { sessionId } = this.#identity;
-    this.#userTurn = new UserTurn({
-      clock,
-      detector,
-      transcription: transcriber.open({
-        sessionId,
-        language: options.language ?? defaults.language,
-      }),
-      endpointing: {
-        mode: options.endpointing ?? "auto",
-        ...endpointingBounds(defaults.endpointing, options),
-        language: options.language ?? defaults.language,
+    this.#hearing = new Hearing({
+      deps: this.#deps,
+      sessionId,
+      options,
+      transport: this.#ends.transport,
+      report: this.#report,
+      listener: {
+        turnNumber: () => this.#dialogue.turnNumber + 1,
+        onSpeechStarted: () => this.#dispatch({ kind: "speech-started" }),
+        onSpeechEnded: () => this.#announce(),
+        onWords: (text) => this.#watchdogs.heard(text),
+        onPause: (paused) => this.#dialogue.anticipate(paused),
+        onTurnEnded: (turn) => this.#turnEnded(turn),
+        pause: () => this.#dispatch({ kind: "reply-paused" }),
+        resume: () => this.#dispatch({ kind: "reply-resumed" }),
+        stop: () => this.#dispatch({ kind: "interrupt-requested" }),
+        onFault: (reason) => this.#fail(reason),
       },
-      inputClock: options.inputClock ?? "realtime",
-      onSpeechStarted: () => this.#dispatch({ kind: "speech-started" }),
-      onSpeechEnded: () => this.#announce(),
-      onWindow: (window) => this.#interruptions?.window(window) ?? window.probability,
-      onPartial: (text, endSample, confidence) => {
-        this.#report.transcript(this.#dialogue.turnNumber + 1, text, false);
-        this.#interruptions?.heard(text, endSample, confidence);
-      },
-      onPause: (paused) => this.#dialogue.anticipate(paused),
-      onTurnEnded: (turn) => this.#turnEnded(turn),
-      onError: (reason) => this.#report.error(AntiphonError.from(reason)),
-      onFault: (reason) => this.#fail(reason),
-    });
-    this.#input = new MicrophoneInput(this.#userTurn, this.#ends.transport);
-    this.#interruptions = new Interruptions({
-      clock,
-      settings: interruptionSettings(defaults.interruption, options.interruption),
-      language: options.language ?? defaults.language,
-      input: this.#userTurn,
-      onDecided: (decided) => this.#report.interruption(decided),
-      pause: () => this.#dispatch({ kind: "reply-paused" }),
-      resume: () => this.#dispatch({ kind: "reply-resumed" }),
-      stop: () => this.#dispatch({ kind: "interrupt-requested" }),
     });
     if (options.respond !== false) {
       this.#voice = new SessionVoice(this.#deps, sessionId, options, (name) =>
@@ -240,7 +214,7 @@ export class Session {
   /** Whoever has begun already, by voice or in writing, needs no greeting. */
   #greet(): void {
     const { greeting } = this.#options;
-    const begun = this.#userTurn?.open || this.#dialogue.turnNumber > 0 || !isQuiet(this.#state);
+    const begun = this.#hearing?.turnOpen || this.#dialogue.turnNumber > 0 || !isQuiet(this.#state);
     if (greeting === undefined || this.#voice === undefined || begun) return;
     this.#say(greeting);
   }
@@ -248,7 +222,7 @@ export class Session {
   #say(text: string): void {
     this.#requireVoice();
     if (text.trim() === "") return;
-    this.#interruptions?.stopping("requested", "");
+    this.#hearing?.stopping("requested", "");
     this.#dispatch({ kind: "reply-requested", request: { kind: "say", text } });
   }
 
@@ -262,12 +236,7 @@ export class Session {
 
   #turnEnded(turn: FinishedTurn): void {
     // Nothing is begun over the person's next words: both turns are answered after them.
-    const answers = this.#voice !== undefined && !this.#userTurn?.userSpeaking;
-    if (this.#interruptions?.dismisses(turn.text) && !turn.committed) {
-      // Told as a turn of no words: what was shown of it so far is not to stay.
-      this.#report.transcript(this.#dialogue.turnNumber + 1, "", true);
-      return;
-    }
+    const answers = this.#voice !== undefined && !this.#hearing?.userSpeaking;
     if (turn.text !== "") {
       // What sounds meanwhile (a program's words, mostly) is over: its place in the history is before this turn.
       if (answers) this.#interrupt("words", turn.text);
@@ -280,8 +249,24 @@ export class Session {
     if (answers && owed) this.#dispatch({ kind: "reply-requested", request: { kind: "answer" } });
   }
 
+  #watch(nowMs: number): void {
+    const reply = this.#state.kind === "speaking" ? this.#dialogue.reply : undefined;
+    const seen = {
+      reply: reply?.watched(),
+      turnOpen: this.#hearing?.turnWaitsForSilence ?? false,
+    };
+    for (const alarm of this.#watchdogs.tick(nowMs, seen)) this.#alarm(alarm);
+  }
+
+  #alarm({ action, counter, error }: WatchdogAlarm): void {
+    this.#report.count(counter);
+    if (error !== undefined) this.#report.error(error);
+    if (action === "end-turn") this.#hearing?.endTurn();
+    else this.#interrupt("timeout", "");
+  }
+
   #interrupt(reason: InterruptionReason, text: string): void {
-    this.#interruptions?.stopping(reason, text);
+    this.#hearing?.stopping(reason, text);
     this.#dispatch({ kind: "interrupt-requested" });
   }
 
@@ -293,7 +278,7 @@ export class Session {
       if (next.state.kind !== "barged-in") this.#bargeInTimer?.cancel();
       for (const effect of next.effects) this.#perform(effect);
       const sounds = this.#state.kind === "speaking";
-      this.#interruptions?.sounding(sounds ? this.#dialogue.reply : undefined);
+      this.#hearing?.sounding(sounds ? this.#dialogue.reply : undefined);
       this.#announce();
     } catch (reason) {
       this.#fail(reason);
@@ -315,13 +300,13 @@ export class Session {
 
   #tearDown(): void {
     this.#deps.ticker.remove(this);
-    this.#userTurn?.close();
+    this.#hearing?.close();
     this.#dialogue.end();
     this.#voice?.close();
   }
 
   #announce(): void {
-    this.#report.announce(this.#state, this.#userTurn?.userSpeaking ?? false);
+    this.#report.announce(this.#state, this.#hearing?.userSpeaking ?? false);
   }
 
   #requireVoice(): void {

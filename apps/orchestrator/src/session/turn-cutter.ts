@@ -128,6 +128,11 @@ export class TurnCutter {
     else this.#end(true, this.#options.clock.nowMs());
   }
 
+  /** Ends the open turn where it stands. */
+  end(): void {
+    if (this.#parts.length > 0) this.#end(false, this.#options.clock.nowMs());
+  }
+
   #silentLongEnough(): boolean {
     if (this.#options.endpointing.mode === "manual" || this.#parts.length === 0) return false;
     return this.#commitsExpected === 0 && this.#silentMs >= this.#delayMs;

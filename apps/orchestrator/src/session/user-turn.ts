@@ -150,6 +150,15 @@ export class UserTurn {
     this.#audio.addSilence(COMMIT_SILENCE_FRAMES);
   }
 
+  /** Ends the open turn where it stands; speech that goes on is the next. */
+  endTurn(): void {
+    if (this.#closed) return;
+    const part = this.#segments.end();
+    if (part !== undefined) this.#turns.add(part);
+    this.#turns.end();
+    if (this.#vad.speaking) this.#segments.begin(this.#audio.endSample);
+  }
+
   /** Every 20 ms. */
   tick(nowMs: number): void {
     if (!this.#closed) this.#audio.tick(nowMs, this.open);
