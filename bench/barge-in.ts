@@ -94,11 +94,15 @@ async function runPolicy(
   return outcomes;
 }
 
-/** The words of what was played, silences and all, against the words of the same samples without them. */
+/**
+ * Transcribes what was played: with its pauses, as the listener heard it, and with the silence cut out, which has to say what the same
+ * samples say as they were sent.
+ */
 async function listen(stack: WholeStack, replies: readonly DisturbedReply[], most: number) {
   const heard = replies.filter(({ resumed }) => resumed > 0).slice(0, most);
-  const paused = { errors: 0, words: 0 };
-  const unpaused = { errors: 0, words: 0 };
+  const withPauses = { errors: 0, words: 0 };
+  const withoutPauses = { errors: 0, words: 0 };
+  const lostOrRepeated = { errors: 0, words: 0 };
   let resumed = 0;
   for (const { reply, resumed: times } of heard) {
     const { tape } = reply;
@@ -108,19 +112,24 @@ async function listen(stack: WholeStack, replies: readonly DisturbedReply[], mos
       .filter((word) => (word.startSample + word.endSample) / 2 < reply.positionSamples)
       .map((word) => word.text)
       .join(" ");
-    const [listened, straight] = await Promise.all([
-      transcriptOf(stack.client, tape.listenedSamples),
-      transcriptOf(stack.client, tape.sentSamples.slice(0, tape.playedSamples.length)),
-    ]);
-    add(paused, wordErrorRate(said, listened));
-    add(unpaused, wordErrorRate(said, straight));
+    const [listened, played, sent] = await Promise.all(
+      [
+        tape.listenedSamples,
+        tape.playedSamples,
+        tape.sentSamples.subarray(0, tape.playedSamples.length),
+      ].map((samples) => transcriptOf(stack.client, samples)),
+    );
+    add(withPauses, wordErrorRate(said, listened ?? ""));
+    add(withoutPauses, wordErrorRate(said, sent ?? ""));
+    add(lostOrRepeated, wordErrorRate(sent ?? "", played ?? ""));
   }
   return {
     replies: heard.length,
     resumed,
-    words: paused.words,
-    wordErrorRate: share(paused.errors, paused.words),
-    wordErrorRateWithoutPauses: share(unpaused.errors, unpaused.words),
+    words: withPauses.words,
+    wordsLostOrRepeated: lostOrRepeated.errors,
+    wordErrorRate: share(withPauses.errors, withPauses.words),
+    wordErrorRateWithoutPauses: share(withoutPauses.errors, withoutPauses.words),
   };
 }
 
@@ -140,7 +149,7 @@ const POLICIES: Readonly<Record<"adaptive" | "plain VAD", SessionOptions>> = {
 const BACKCHANNELS = ["Um-hum.", "Yeah.", "Okay.", "Right."];
 /** So many that two cores are busy, and not so many that recognition falls behind. */
 const SESSIONS = 4;
-const TRANSCRIBED_REPLIES = 12;
+const TRANSCRIBED_REPLIES = 8;
 
 const NOTES = [
   `True: each interval of speech in a clip with words, at ${SPEECH_LEVELS_DBFS.join(", ")} dBFS, at varied positions in the reply; a hit ended in STOP and a new turn with words. Clips whose words are not known are reported as unknownWords alone.`,
@@ -149,5 +158,6 @@ const NOTES = [
   "precision: hits among hits and false stops. falsePauseMs: silence put in per minute of reply in the false trials. echoPauses: echo trials in which the reply paused at least once.",
   "Detection is taken to be when the client had sent the last sample of the detector's window, silence to be after the last sample of the reply: both make the figures a little too long.",
   "resumeMs: from the sound's end to the reply's next sample; 0 where it went on before.",
+  "transcribed: of replies that went on, the words understood of what was played with its silence cut out that differ from those of the same samples as sent (wordsLostOrRepeated), and word error rates against the text with the pauses in and without them: a pause in mid-word costs the recogniser words, not the listener.",
   "resumeErrors: resumptions in replies whose played samples, silence cut out, were not those that were sent, each once and in order.",
 ];

@@ -14,6 +14,11 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   heard: () => import("./heard.ts"),
 };
 
+const RESULTS = fileURLToPath(new URL("./results/", import.meta.url));
+/** Half of what is measured at the finest: a generator that is later than this measures itself. */
+const LATENESS_P99_MS_MAX = 5;
+const VOID_NOTE = `A run is void when the generator's own ticks were more than ${LATENESS_P99_MS_MAX} ms late at the 99th percentile.`;
+
 process.on("SIGINT", () => void leave(130));
 process.on("SIGTERM", () => void leave(143));
 process.on("SIGHUP", () => void leave(129));
@@ -127,8 +132,3 @@ async function leave(code: number): Promise<void> {
   await stopEverything();
   process.exit(code);
 }
-
-const RESULTS = fileURLToPath(new URL("./results/", import.meta.url));
-/** Half of what is measured at the finest: a generator that is later than this measures itself. */
-const LATENESS_P99_MS_MAX = 5;
-const VOID_NOTE = `A run is void when the generator's own ticks were more than ${LATENESS_P99_MS_MAX} ms late at the 99th percentile.`;

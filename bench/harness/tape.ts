@@ -68,7 +68,7 @@ export class Tape {
 
   /** How many samples the ramps of its holes may have changed. */
   get rampSamples(): number {
-    return (this.#ramps + 2) * RAMP_SAMPLES;
+    return (this.#ramps + SLACK_RAMPS) * RAMP_SAMPLES;
   }
 }
 
@@ -97,5 +97,7 @@ class GrowingSamples {
   }
 }
 
+/** The two ends, and twice a hole so short that it is none: late frames that came just in time. */
+const SLACK_RAMPS = 4;
 /** The player's 8 ms, and a little. */
 const RAMP_SAMPLES = 400;
