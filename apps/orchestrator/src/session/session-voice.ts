@@ -2,11 +2,12 @@
 import { AntiphonError, type SessionOptions } from "@antiphon/protocol";
 import { deadline, untilAborted } from "@antiphon/runtime";
 import type { FrameRing } from "./frame-ring.ts";
-import type { AnswerRequest, SynthesisStream } from "./ports.ts";
+import type { AnswerRequest, LanguageModel, SynthesisStream } from "./ports.ts";
 import { PreemptiveAnswer } from "./preemptive-answer.ts";
 import { Reply, type ReplyListener } from "./reply.ts";
 import type { SessionDeps } from "./session-deps.ts";
 import type { ReplyRequest } from "./session-event.ts";
+import { withStallDeadline } from "./stall-deadline.ts";
 import { TurnMetrics } from "./turn-metrics.ts";
 import type { FinishedTurn } from "./waiting-turns.ts";
 
@@ -28,6 +29,7 @@ export class SessionVoice {
   readonly #options: SessionOptions;
   readonly #ready = Promise.withResolvers<SynthesisStream>();
   readonly #lifetime = new AbortController();
+  readonly #llm: LanguageModel;
   /** Undefined: the session wants none. */
   readonly #preemptive: PreemptiveAnswer | undefined;
   #claim: Promise<SynthesisStream> | undefined;
@@ -43,8 +45,10 @@ export class SessionVoice {
     this.#deps = deps;
     this.#sessionId = sessionId;
     this.#options = options;
+    const onStalled = () => count("watchdogLlm");
+    this.#llm = withStallDeadline(deps.llm, { clock: deps.clock, onStalled });
     if (options.preemptiveGeneration ?? deps.defaults.preemptiveGeneration) {
-      this.#preemptive = new PreemptiveAnswer({ llm: deps.llm, onOutcome: count });
+      this.#preemptive = new PreemptiveAnswer({ llm: this.#llm, onOutcome: count });
     }
     // A session that ends before it could speak has nobody who waits.
     this.#ready.promise.catch(() => {});
@@ -96,7 +100,7 @@ export class SessionVoice {
   }
 
   reply(order: ReplyOrder, listener: ReplyListener): Reply {
-    const { llm, clock } = this.#deps;
+    const { clock } = this.#deps;
     const { spoken, history, ...rest } = order;
     const answer = this.#asking(history);
     const prepared = order.request.kind === "answer" ? this.#preemptive?.take(answer) : undefined;
@@ -107,7 +111,7 @@ export class SessionVoice {
         ...rest,
         answer,
         prepared,
-        llm,
+        llm: this.#llm,
         synthesis: this.#ready.promise,
         clock,
         metrics: new TurnMetrics(spoken, prepared !== undefined),
