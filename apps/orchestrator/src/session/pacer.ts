@@ -191,7 +191,8 @@ export class Pacer {
     if (!this.#options.reported) return nowMs >= endMs;
     if (this.#playedReported >= this.releasedSamples) return true;
     if (this.#emptyReported && nowMs >= endMs && this.#reportedAtMs >= endMs) return true;
-    return nowMs >= endMs + PLAYOUT_GRACE_MS;
+    // A player that says that it still has some is believed.
+    return nowMs >= Math.max(endMs, this.#reportedAtMs) + PLAYOUT_GRACE_MS;
   }
 }
 

@@ -86,8 +86,13 @@ export class SpeechSegments {
       this.#forwardedSample = frame.startSample + FRAME_SAMPLES;
     }
     if (this.#forwardedSample - segment.startSample < samplesOf(SEGMENT_MS_MAX)) return undefined;
+    return this.cut();
+  }
+
+  /** The segment is complete, and another begins where it ends. Undefined where none is under way. */
+  cut(): SpeechPart | undefined {
     const part = this.end();
-    this.#begin(this.#forwardedSample);
+    if (part !== undefined) this.#begin(this.#forwardedSample);
     return part;
   }
 

@@ -128,9 +128,10 @@ export class TurnCutter {
     else this.#end(true, this.#options.clock.nowMs());
   }
 
-  /** Ends the open turn where it stands. */
+  /** Ends the open turn where it stands, unless a commit is to end it. */
   end(): void {
-    if (this.#parts.length > 0) this.#end(false, this.#options.clock.nowMs());
+    if (this.#parts.length === 0 || this.#commitsExpected > 0) return;
+    this.#end(false, this.#options.clock.nowMs());
   }
 
   #silentLongEnough(): boolean {

@@ -47,6 +47,8 @@ export class UserTurn {
   readonly #segments: SpeechSegments;
   readonly #turns: TurnCutter;
   #spokenUntilSample = 0;
+  /** The sound under way was waited for long enough: until it ends, it is nobody's who speaks. */
+  #unheeded = false;
   /** Positions at which `input_commit` came, and which are not judged yet. */
   readonly #commitSamples: number[] = [];
   #closed = false;
@@ -96,7 +98,7 @@ export class UserTurn {
   }
 
   get userSpeaking(): boolean {
-    return this.#vad.speaking;
+    return this.#vad.speaking && !this.#unheeded;
   }
 
   /** Something was said, or is being said, in a turn that is not over. */
@@ -150,13 +152,18 @@ export class UserTurn {
     this.#audio.addSilence(COMMIT_SILENCE_FRAMES);
   }
 
-  /** Ends the open turn where it stands; speech that goes on is the next. */
+  /**
+   * Ends the open turn where it stands: its sound is waited for no longer, and until that ends nobody counts as speaking. What is said in it
+   * from here on is the next turn's.
+   */
   endTurn(): void {
     if (this.#closed) return;
-    const part = this.#segments.end();
+    this.#unheeded = this.#vad.speaking;
+    this.#turns.speechEnded(this.#audio.timeOf(this.#vad.lastSpeechSample ?? 0));
+    const part = this.#segments.cut();
     if (part !== undefined) this.#turns.add(part);
     this.#turns.end();
-    if (this.#vad.speaking) this.#segments.begin(this.#audio.endSample);
+    this.#options.onSpeechEnded();
   }
 
   /** Every 20 ms. */
@@ -182,6 +189,7 @@ export class UserTurn {
   }
 
   #speechStarted(atSample: number): void {
+    this.#unheeded = false;
     this.#turns.speechStarted();
     this.#segments.begin(atSample);
     this.#options.onSpeechStarted();
@@ -194,6 +202,7 @@ export class UserTurn {
 
   #speechEnded(atSample: number): void {
     this.#forward();
+    this.#unheeded = false;
     this.#spokenUntilSample = atSample;
     this.#turns.speechEnded(this.#audio.timeOf(atSample));
     const part = this.#segments.end();

@@ -1,5 +1,6 @@
 /** Scripted detector, recogniser, language model, voice and record: what a session hears and says is written in the test. */
 import { FRAME_BYTES, FRAME_SAMPLES } from "@antiphon/protocol";
+import { Waiter } from "@antiphon/runtime";
 import type {
   AnswerRequest,
   LanguageModel,
@@ -10,6 +11,7 @@ import type {
   SynthesisStream,
   Synthesizer,
   Transcriber,
+  TranscriptionOptions,
   VadWindow,
   VoiceActivityDetector,
 } from "../ports.ts";
@@ -42,6 +44,8 @@ export class LoudnessDetector implements VoiceActivityDetector {
 /** Hears the next text of its script in each segment, a given time after the segment's end. */
 export class ScriptedTranscriber implements Transcriber {
   readonly segments: Array<{ frames: number; cancelled: boolean }> = [];
+  /** Tells the newest session that its recogniser was replaced. */
+  replace: () => void = () => {};
   readonly #texts: Array<string | Error>;
   readonly #wait: () => Promise<void>;
 
@@ -54,7 +58,8 @@ export class ScriptedTranscriber implements Transcriber {
     return ["en"];
   }
 
-  open() {
+  open(options: TranscriptionOptions) {
+    this.replace = () => options.onReplaced?.();
     return {
       begin: (onPartial: (partial: PartialTranscript) => void) => {
         const segment = { frames: 0, cancelled: false };
@@ -116,6 +121,8 @@ export class ScriptedSynthesizer implements Synthesizer {
   /** PAUSE and RESUME at the worker's gate, in order. */
   readonly paused: boolean[] = [];
   fails: { text: string; afterFrames: number; error: Error } | undefined;
+  /** From there on nothing comes. */
+  hangs: { text: string; afterFrames: number } | undefined;
   /** Claiming the voice takes until then. */
   opening: Promise<void> = Promise.resolve();
 
@@ -149,6 +156,10 @@ export class ScriptedSynthesizer implements Synthesizer {
     for (let frame = 0; frame < frames; frame++) {
       if (signal.aborted) return;
       if (this.fails?.text === text && this.fails.afterFrames === frame) throw this.fails.error;
+      if (this.hangs?.text === text && this.hangs.afterFrames === frame) {
+        await new Waiter().wait(signal);
+        return;
+      }
       yield { kind: "audio", pcm: PCM };
     }
     yield { kind: "done", samples: frames * FRAME_SAMPLES };
