@@ -182,6 +182,11 @@ export class BargeIn {
     // Neither words to rely on nor a hum: the recogniser's last word on it, a moment later, decides.
     const unsure = this.#wordCount(sound.text) > 0 && quietSamples < samplesOf(UNSURE_MS_MAX);
     if (unsure) return sound.textEndSample < last + samplesOf(TAIL_MS) ? this.#flush() : undefined;
+    // A hum is short; so much that nobody understood may be the first half of a sentence.
+    const long = sound.speechSamples >= samplesOf(LONG_SOUND_MS);
+    if (long && wordsOf(sound.text).length === 0 && quietSamples < samplesOf(LONG_SOUND_QUIET_MS)) {
+      return undefined;
+    }
     const hummed = wordsOf(sound.text).length > 0 && this.#wordCount(sound.text) === 0;
     return this.#resume(hummed ? "backchannel" : "no-words");
   }
@@ -347,6 +352,10 @@ const CONFIDENCE_MIN = 0.62;
 const TAIL_MS = 100;
 /** By then a pass that has the tail is there; should the last word on it be a word after all, the turn's end stops the reply. */
 const UNSURE_MS_MAX = 200;
+/** Coughs and hums are over sooner. */
+const LONG_SOUND_MS = 480;
+/** Half of the gaps inside sentences are shorter. */
+const LONG_SOUND_QUIET_MS = 160;
 /** So many at once are not invented. */
 const CLEAR_WORDS_MIN = 3;
 /** Less than this of a sound says nothing about it. */
