@@ -37,7 +37,7 @@ export interface WholeStack extends Stack {
 
 /** Edge, orchestrator and worker: calls go through the relay, as users' do. */
 export async function startWholeStack(models: readonly string[]): Promise<WholeStack> {
-  const stack = await startStack({ env: { MODELS: models.join(","), LOG_LEVEL: "warn" } });
+  const stack = await startStack({ env: { MODELS: models.join(","), LOG_LEVEL: "error" } });
   const client = new AntiphonClient({ url: stack.url });
   const callRecorded: WholeStack["callRecorded"] = async (options, session) => {
     const created = await client.createSession();
@@ -73,14 +73,14 @@ export async function startBareStack(models: readonly string[]): Promise<Stack> 
       INTERNAL_SECRET: WORKER_SECRET,
       EDGE_URL: `http://127.0.0.1:${(records.address() as AddressInfo).port}`,
       LLM_DISCOVERY: "off",
-      LOG_LEVEL: "warn",
+      LOG_LEVEL: "error",
     },
   });
   const stopOrchestrator = () => stopChild(orchestrator);
   const { streamUrl, registryUrl } = await readyOf(orchestrator);
   const worker = await startWorker(models.join(","), {
     REGISTRY_URL: registryUrl,
-    LOG_LEVEL: "warn",
+    LOG_LEVEL: "error",
   });
   await untilHealthy(`${streamUrl}/healthz`);
   return ended({

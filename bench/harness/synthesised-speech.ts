@@ -18,7 +18,7 @@ export async function synthesise(
   models: readonly string[],
   texts: readonly string[],
 ): Promise<SynthesisedSpeech[]> {
-  const worker = await startWorker(models.join(","), { LOG_LEVEL: "warn" });
+  const worker = await startWorker(models.join(","), { LOG_LEVEL: "error" });
   const caller = createGrpcCaller(worker.address, WORKER_SECRET);
   try {
     const speech: SynthesisedSpeech[] = [];

@@ -21,6 +21,8 @@ export async function talkOver(
 ): Promise<{ pauses: Pause[]; missed: number }> {
   const pauses: Pause[] = [];
   let missed = 0;
+  // People do not all begin at once.
+  await caller.wait(random.next() * gapMax);
   let reply = await caller.startReply(drawText(random, REPLY_WORDS));
   for (let time = 0; time < times; time++) {
     await caller.wait(gapMin + random.next() * (gapMax - gapMin));

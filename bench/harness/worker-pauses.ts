@@ -8,7 +8,7 @@ export async function workerPauses(
   model: string,
   times: number,
 ): Promise<{ n: number; frames: Distribution; lastFrameMs: Distribution }> {
-  const worker = await startWorker(model, { LOG_LEVEL: "warn" });
+  const worker = await startWorker(model, { LOG_LEVEL: "error" });
   const caller = createGrpcCaller(worker.address, WORKER_SECRET);
   const frames: number[] = [];
   const lastFrameMs: number[] = [];
