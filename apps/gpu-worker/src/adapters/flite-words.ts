@@ -1,6 +1,7 @@
 /** Which phones of an utterance belong to which word. Pure: phones and tokens in, word times out; who asks for a token's phones is elsewhere. */
 import type { AdapterWord } from "./adapter.ts";
 import type { Phone } from "./flite-command.ts";
+import { alignPhones } from "./phone-alignment.ts";
 
 /** One word as a reader sees it, and what is spoken for it. */
 export interface Token {
@@ -20,9 +21,10 @@ export function placeTokens(tokens: readonly Token[], utterance: readonly Phone[
     phonesOrGuess(token).map((name) => ({ name, owner })),
   );
   const places: Place[] = tokens.map(() => ({ first: -1, last: -1, agreeing: 0 }));
-  align(
+  alignPhones(
     spoken.map((phone) => phone.name),
     expected.map((phone) => phone.name),
+    difference,
   ).forEach((partner, index) => {
     const place = places[partner === undefined ? -1 : (expected[partner]?.owner ?? -1)];
     if (place === undefined) return;
@@ -58,45 +60,6 @@ function timesOf(
     const measured = token.phones.length > 0 && place.agreeing >= AGREEING_MIN * most;
     return { text: token.text, startSeconds, endSeconds, measured };
   });
-}
-
-/**
- * For each spoken phone the expected one it stands for. Edit distance in which a vowel for a vowel costs little;
- * a phone nobody expected goes to the word before it.
- */
-function align(spoken: readonly string[], expected: readonly string[]): Array<number | undefined> {
-  const width = expected.length + 1;
-  const costs = new Float64Array((spoken.length + 1) * width);
-  for (let column = 1; column < width; column++) costs[column] = column;
-  for (let row = 1; row <= spoken.length; row++) {
-    costs[row * width] = row;
-    for (let column = 1; column < width; column++) {
-      const here = row * width + column;
-      costs[here] = Math.min(
-        costs[here - width - 1] + difference(spoken[row - 1], expected[column - 1]),
-        costs[here - width] + 1,
-        costs[here - 1] + 1,
-      );
-    }
-  }
-  const partners = new Array<number | undefined>(spoken.length).fill(undefined);
-  let row = spoken.length;
-  let column = expected.length;
-  while (row > 0) {
-    const here = row * width + column;
-    const change = column > 0 ? difference(spoken[row - 1], expected[column - 1]) : 0;
-    if (column > 0 && costs[here] === costs[here - width - 1] + change) {
-      row--;
-      column--;
-      partners[row] = column;
-    } else if (column > 0 && costs[here] === costs[here - 1] + 1) {
-      column--;
-    } else {
-      row--;
-      partners[row] = column > 0 ? column - 1 : undefined;
-    }
-  }
-  return partners;
 }
 
 function difference(a: string, b: string): number {

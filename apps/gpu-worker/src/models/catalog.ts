@@ -1,4 +1,6 @@
 /** Which models exist and how to make their adapters. Adapters are imported only where they are made, in the inference child. */
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { AntiphonError } from "@antiphon/protocol";
 import type { Adapter } from "../adapters/adapter.ts";
 
@@ -28,6 +30,15 @@ const CATALOG: Readonly<Record<string, CatalogEntry>> = {
     create: async ({ scratchDirectory }) =>
       (await import("../adapters/flite.ts")).createFliteAdapter({ scratchDirectory }),
   },
+  kokoro: {
+    kind: "tts",
+    licence: "Apache-2.0; phonemes by eSpeak NG, GPL-3.0",
+    create: async ({ modelsDirectory }) =>
+      (await import("../adapters/kokoro.ts")).createKokoroAdapter({
+        modelDirectory: join(modelsDirectory, "kokoro-82m"),
+        threads: Math.min(KOKORO_THREADS_MAX, availableParallelism()),
+      }),
+  },
   moonshine: {
     kind: "asr",
     licence: "MIT",
@@ -47,3 +58,6 @@ export function catalogEntry(model: string): CatalogEntry {
 export function createAdapter(model: string, context: AdapterContext): Promise<Adapter> {
   return catalogEntry(model).create(context);
 }
+
+/** Twice the threads take 0.6 times as long; from four on the model's small layers leave further ones idle. */
+const KOKORO_THREADS_MAX = 4;
