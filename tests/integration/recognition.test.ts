@@ -9,6 +9,7 @@ import {
   SPEECH_SAMPLE_RATE_HZ,
   toFloat32,
 } from "@antiphon/audio";
+import { FRAME_MS } from "@antiphon/protocol";
 import { AsrService } from "@antiphon/protocol/worker";
 import { systemClock } from "@antiphon/runtime";
 import { createLog } from "@antiphon/runtime/log";
@@ -27,6 +28,7 @@ import {
   createWorkerTranscriber,
   type RecogniserPool,
 } from "../../apps/orchestrator/src/recognition/worker-transcriber.ts";
+import type { PartialTranscript } from "../../apps/orchestrator/src/session/ports.ts";
 import {
   recordedSamples,
   recording,
@@ -119,6 +121,35 @@ describe.skipIf(recordingsMissing)("over HTTP/2", () => {
     expect(lost).toEqual([first.workerId]);
     stream.close();
   });
+
+  it("says what was said so far when it is asked, and takes the answer for the final where nothing follows", async () => {
+    const worker = await listen();
+    servers.push(worker);
+    const pool: RecogniserPool = {
+      languages: () => ["en"],
+      pickRecogniser: () => worker,
+      reportLost: () => {},
+    };
+    const stream = createWorkerTranscriber({ workers: pool, clock: systemClock, log }).open({
+      sessionId: "session",
+      language: "en",
+    });
+    const [segment] = await speechSegments(detector, recordedSamples("lamp-48k.wav"));
+    const frames = new Framer().push(segment ?? new Int16Array(FRAME_SAMPLES));
+    const partials: PartialTranscript[] = [];
+    const transcription = stream.begin((partial) => partials.push(partial));
+    for (const frame of frames) transcription.push(encodePcm(frame));
+    transcription.flush();
+    await expect
+      .poll(() => partials.at(-1)?.audioMs, { timeout: 5_000 })
+      .toBe(frames.length * FRAME_MS);
+    const text = partials.at(-1)?.text ?? "";
+    expect(wordErrorRate("turn on the living room lamp", text).errors).toBe(0);
+    const passes = worker.passes();
+    expect((await transcription.finish()).text).toBe(text);
+    expect(worker.passes()).toBe(passes);
+    stream.close();
+  });
 });
 
 /** Segment by segment, as a session does; the texts are joined. */
@@ -141,17 +172,24 @@ interface Worker {
   workerId: string;
   model: string;
   asr: ReturnType<typeof createClient<typeof AsrService>>;
+  /** Of the model, so far. */
+  passes(): number;
   close(): Promise<void>;
 }
 
 /** The recognition service on a port of its own, its model in this process. */
 async function listen(): Promise<Worker> {
+  let passes = 0;
   const process: InferenceProcess = {
     // biome-ignore lint/correctness/useYield: this one only listens
     async *synthesize() {
       throw new Error("not a voice");
     },
-    transcribe: (request, { signal }) => moonshine.transcribe(request, signal),
+    transcribe: (request, { signal, onBegun }) => {
+      onBegun();
+      passes++;
+      return moonshine.transcribe(request, signal);
+    },
   };
   const service = createAsrService({
     acquireRecogniser: async () => ({ process, languages: ["en"], release: () => {} }),
@@ -177,6 +215,7 @@ async function listen(): Promise<Worker> {
     workerId: `worker-${port}`,
     model: "moonshine-tiny",
     asr: createClient(AsrService, transport),
+    passes: () => passes,
     close: () => closeServer(server, sessions),
   };
 }
