@@ -18,6 +18,8 @@ export class Ear {
   #tail = new Float64Array(RAMP_SAMPLES);
   #tailAt = RAMP_SAMPLES;
   #last = 0;
+  #heardSamples = 0;
+  #unknownUntilSample = 0;
   #dry = false;
 
   constructor(verdict: Verdict) {
@@ -29,14 +31,23 @@ export class Ear {
     return this.#of(epoch)?.played ?? 0;
   }
 
-  /** Samples of it that are there to be played. */
-  arrived(epoch: number): number {
-    return (this.#of(epoch)?.serials.length ?? 0) * FRAME_SAMPLES;
+  /** Somebody lied to the server about this reply: more is sent than its listener can hold. */
+  distrust(epoch: number): void {
+    const reply = this.#of(epoch);
+    if (reply !== undefined) reply.distrusted = true;
   }
 
   begin(epoch: number, replyId: string): void {
     if (epoch >= this.#floorEpoch && this.#of(epoch) === undefined) {
-      this.#replies.push({ epoch, replyId, serials: [], played: 0, pauseSeq: 0, resumeSeq: 0 });
+      this.#replies.push({
+        epoch,
+        replyId,
+        serials: [],
+        played: 0,
+        pauseSeq: 0,
+        resumeSeq: 0,
+        distrusted: false,
+      });
     }
   }
 
@@ -69,12 +80,20 @@ export class Ear {
       this.#fade((index) => this.#sampleAt(reply, reply.played + index) * gain);
     }
     this.#floorEpoch = Math.max(this.#floorEpoch, epoch);
-    if (reply !== undefined && reply.epoch < epoch) this.#now = undefined;
+    if (reply === undefined || reply.epoch >= epoch) return;
+    if (reply.distrusted) this.#unknownUntilSample = this.#heardSamples + RAMP_SAMPLES;
+    this.#now = undefined;
   }
 
   /** What left for the loudspeaker. `scale` makes it 16-bit again. */
   hear(block: ArrayLike<number>, scale: number): void {
     for (let index = 0; index < block.length; index++) this.#sample((block[index] ?? 0) * scale);
+    this.#heardSamples += block.length;
+  }
+
+  /** What sounds is of a reply that was distrusted, or what fades of it. */
+  get #unknown(): boolean {
+    return this.#now?.distrusted === true || this.#heardSamples < this.#unknownUntilSample;
   }
 
   get #sounding(): boolean {
@@ -105,7 +124,8 @@ export class Ear {
   #carefully(value: number, fading: number, reply: HeardReply | undefined): void {
     const rest = value - fading;
     const silent = Math.abs(rest) <= ROUNDING;
-    if (reply !== undefined && this.#isNext(reply, rest, silent)) return;
+    const exact = fading === 0 ? 0 : ROUNDING;
+    if (reply !== undefined && this.#isNext(reply, rest, silent, exact)) return;
     if (silent) return;
     const begins = this.#replies.find(
       (each) =>
@@ -113,32 +133,31 @@ export class Ear {
         each.serials.length > 0 &&
         each.epoch >= this.#floorEpoch &&
         each.epoch > (this.#now?.epoch ?? -1) &&
-        this.#startsWith(each, rest),
+        this.#startsWith(each, rest, exact),
     );
-    if (begins !== undefined) return;
-    this.#complain(value);
+    if (begins === undefined && !this.#unknown) this.#complain(value);
   }
 
-  /** True where `rest` is the reply's next sample at a loudness that it may have now. */
-  #isNext(reply: HeardReply, rest: number, silent: boolean): boolean {
-    if (reply.played === 0) return !silent && this.#startsWith(reply, rest);
+  /** True where `rest` is the reply's next sample at a loudness that it may have now; `exact` is how far it may be off at full. */
+  #isNext(reply: HeardReply, rest: number, silent: boolean, exact: number): boolean {
+    if (reply.played === 0) return !silent && this.#startsWith(reply, rest, exact);
     if (held(reply) && this.#level === 0) return false;
     const level = Math.max(0, Math.min(RAMP_SAMPLES, this.#level + (held(reply) ? -1 : 1)));
     const expected = (this.#sampleAt(reply, reply.played) * level) / RAMP_SAMPLES;
     // At the end of a ramp one sample is passed over in silence.
     if (silent && level > 0) return false;
-    if (Math.abs(rest - expected) > ROUNDING) return false;
+    if (Math.abs(rest - expected) > (level === RAMP_SAMPLES ? exact : ROUNDING)) return false;
     this.#level = level;
     this.#consumed(reply, expected);
     return true;
   }
 
   /** A reply begins loud; it rises where it was held before it sounded, and falls where that came just then. */
-  #startsWith(reply: HeardReply, rest: number): boolean {
+  #startsWith(reply: HeardReply, rest: number, exact: number): boolean {
     const first = this.#sampleAt(reply, 0);
     for (const level of [RAMP_SAMPLES, 1, RAMP_SAMPLES - 1]) {
       const expected = (first * level) / RAMP_SAMPLES;
-      if (Math.abs(rest - expected) > ROUNDING) continue;
+      if (Math.abs(rest - expected) > (level === RAMP_SAMPLES ? exact : ROUNDING)) continue;
       this.#now = reply;
       this.#level = level;
       this.#consumed(reply, expected);
@@ -207,6 +226,7 @@ interface HeardReply {
   played: number;
   pauseSeq: number;
   resumeSeq: number;
+  distrusted: boolean;
 }
 
 function held(reply: HeardReply): boolean {

@@ -32,6 +32,8 @@ export class FrameWatch {
   #lateUntilMs = Number.NEGATIVE_INFINITY;
   /** Frames that the reply under way took from its voice, and did not send yet. */
   readonly #taken = new Map<string, number>();
+  readonly #flows = new Map<string, { attempt: number; read: number; taken: number }>();
+  readonly #over = new Set<string>();
   #waitsSinceMs: number | undefined;
   ended = false;
 
@@ -46,8 +48,32 @@ export class FrameWatch {
     this.#clearedEpoch = epoch;
   }
 
+  /** It is spoken, or not wanted any more: what is still read of it is thrown away. */
+  over(utteranceId: string): void {
+    this.#over.add(utteranceId);
+  }
+
+  /** The orchestrator read a frame of the utterance from its worker. */
+  read(utteranceId: string, attempt: number): void {
+    if (this.#over.has(utteranceId)) return;
+    let flow = this.#flows.get(utteranceId);
+    if (flow?.attempt !== attempt) {
+      flow = { attempt, read: 0, taken: 0 };
+      this.#flows.set(utteranceId, flow);
+    }
+    flow.read++;
+    const waiting = flow.read - flow.taken;
+    this.#options.verdict.demand(
+      waiting <= FEED_FRAMES_MAX,
+      "bound",
+      () => `${waiting} frames of ${utteranceId} were read ahead`,
+    );
+  }
+
   /** The voice handed this frame of the utterance to its reply. */
   took(utteranceId: string): void {
+    const flow = this.#flows.get(utteranceId);
+    if (flow !== undefined) flow.taken++;
     const replyId = utteranceId.slice(0, utteranceId.lastIndexOf("."));
     const taken = (this.#taken.get(replyId) ?? 0) + 1;
     this.#taken.set(replyId, taken);
@@ -222,4 +248,6 @@ export class FrameWatch {
 }
 
 const CREDIT_SAMPLES = ((LEAD_MS + CREDIT_EXTRA_MS) * FRAME_SAMPLES) / FRAME_MS;
+/** What a feed holds, and the frame that found it full. */
+const FEED_FRAMES_MAX = 6;
 const EPSILON_MS = 0.001;

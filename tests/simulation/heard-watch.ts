@@ -30,7 +30,8 @@ export class HeardWatch {
   /** Each turn and reply in the order of the history. */
   readonly #users: string[] = [];
   readonly #assistants: string[] = [];
-  readonly #finals: string[] = [];
+  /** Of the person's own, which are numbered. */
+  #lastWord = 0;
   /** Epochs of which somebody told more than is true. */
   readonly liedOf = new Set<number>();
   #gone = false;
@@ -39,11 +40,6 @@ export class HeardWatch {
 
   constructor(options: HeardWatchOptions) {
     this.#options = options;
-  }
-
-  /** What the person said, as the transcripts have it. */
-  get finals(): readonly string[] {
-    return this.#finals;
   }
 
   captioned(message: ServerMessageOf<"caption">): void {
@@ -56,7 +52,15 @@ export class HeardWatch {
   transcribed({ final, text }: ServerMessageOf<"transcript">): void {
     if (!final || text === "") return;
     this.#users.push(text);
-    this.#finals.push(text);
+    for (const [, said] of text.matchAll(/\bp(\d+)/gu)) {
+      const word = Number(said);
+      this.#options.verdict.demand(
+        word > this.#lastWord,
+        "turns",
+        () => `the person's word p${word} comes after p${this.#lastWord}`,
+      );
+      this.#lastWord = word;
+    }
   }
 
   /** The session took a typed turn. */
@@ -67,7 +71,7 @@ export class HeardWatch {
   /** A report leaves the listener: nobody may claim more than sounded, and a program knows it to the sample. */
   claimed(message: ClientMessageOf<"playback">): void {
     const { verdict, ear, reportLagMs, clientStalled } = this.#options;
-    if (message.replyId === null) return;
+    if (message.replyId === null || this.liedOf.has(message.epoch)) return;
     const played = ear.played(message.epoch);
     const lag = played - message.positionSamples;
     verdict.demand(
@@ -89,7 +93,10 @@ export class HeardWatch {
     if (message.empty && message.replyId === null) this.#answeredClears.add(message.epoch);
     const reply = book.ofEpoch(message.epoch);
     if (reply === undefined || reply.replyId !== message.replyId || reply.done) return;
-    if (message.positionSamples > ear.played(message.epoch)) this.liedOf.add(message.epoch);
+    if (message.positionSamples > ear.played(message.epoch)) {
+      this.liedOf.add(message.epoch);
+      ear.distrust(message.epoch);
+    }
     const known = Math.min(message.positionSamples, sentSamples(reply));
     reply.reportedSamples = Math.max(reply.reportedSamples, known);
   }

@@ -12,6 +12,8 @@ export interface HeldWatchOptions {
   verdict: Verdict;
   book: ReplyBook;
   voice: VoiceCounts;
+  /** PAUSE was said to every voice that speaks. */
+  gatesShut(): boolean;
   options: SessionOptions;
 }
 
@@ -19,7 +21,7 @@ export class HeldWatch {
   readonly #options: HeldWatchOptions;
   readonly #vad: Vad = createVad({ minSpeechMs: SPEECH_MS_MAX, endSilenceMs: 64 });
   /** What sounded in the last window without speech, and how often it had been held. */
-  #before: { reply: BookedReply; pauseSeq: number } | undefined;
+  #before: { reply: BookedReply; pauseSeq: number; resumeSeq: number } | undefined;
   #speechMs = 0;
 
   constructor(options: HeldWatchOptions) {
@@ -30,7 +32,7 @@ export class HeldWatch {
   window(window: VadWindow): void {
     if (window.probability >= SPEECH_PROBABILITY_MIN) return;
     const reply = this.#options.book.sounding;
-    this.#before = reply && { reply, pauseSeq: reply.pauseSeq };
+    this.#before = reply && { reply, pauseSeq: reply.pauseSeq, resumeSeq: reply.resumeSeq };
   }
 
   judged(window: VadWindow): void {
@@ -38,10 +40,12 @@ export class HeldWatch {
     const started = this.#vad.push(window).some((event) => event.kind === "speech-started");
     if (this.#vad.speaking) this.#speechMs = party.nowMs();
     if (!started || this.#before === undefined || options.interruption?.enabled === false) return;
-    const { reply, pauseSeq } = this.#before;
+    const { reply, pauseSeq, resumeSeq } = this.#before;
     verdict.demand(
       reply.heldSinceMs !== undefined ||
         reply.pauseSeq > pauseSeq ||
+        // Understood as a hum in mid-sound: it went on, and is listened to on.
+        reply.resumeSeq > resumeSeq ||
         reply.stoppedMs !== undefined ||
         reply.done,
       "held",
@@ -51,11 +55,11 @@ export class HeldWatch {
 
   /** After each step. */
   step(): void {
-    const { party, verdict, book, voice } = this.#options;
+    const { party, verdict, book, voice, gatesShut } = this.#options;
     const reply = book.sounding;
     if (reply?.heldSinceMs === undefined) return;
     verdict.demand(
-      voice.paused || voice.claims === 0,
+      (voice.paused && gatesShut()) || voice.claims === 0,
       "held",
       () => `${reply.replyId} is held, and its voice was not told`,
     );

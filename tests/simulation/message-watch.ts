@@ -12,6 +12,8 @@ export interface MessageWatchOptions {
   book: ReplyBook;
   frames: FrameWatch;
   heard: HeardWatch;
+  /** Nothing fails in this run. */
+  faultless: boolean;
   nowMs(): number;
 }
 
@@ -74,6 +76,13 @@ export class MessageWatch {
         return;
       case "caption":
         heard.captioned(message);
+        return;
+      case "error":
+        verdict.demand(
+          message.code !== "internal" && !(this.#options.faultless && FAILURES.has(message.code)),
+          "fault",
+          () => `${message.code}: ${message.message}`,
+        );
         return;
       case "transcript":
         heard.transcribed(message);
@@ -200,6 +209,8 @@ export class MessageWatch {
   }
 }
 
+/** What nobody is told where nothing failed. */
+const FAILURES: ReadonlySet<string> = new Set(["unavailable", "deadline_exceeded"]);
 const NEXT: Readonly<Record<string, readonly string[]>> = {
   idle: ["listening", "terminated"],
   listening: ["speaking", "terminated"],

@@ -79,6 +79,7 @@ export class OrchestratorSide {
       ledger,
       lexicon,
       trace,
+      onAudioRead: (utteranceId, attempt) => frames.read(utteranceId, attempt),
       voice: scenario.voice,
       recognition: scenario.recognition,
     });
@@ -111,7 +112,12 @@ export class OrchestratorSide {
       transcriber: createWorkerTranscriber({ workers, clock: party, log: LOG }),
       synthesizer: watchSynthesizer(
         createWorkerSynthesizer({ ...routing, clock: party, log: LOG }),
-        { verdict, counts, onTaken: (utteranceId) => frames.took(utteranceId) },
+        {
+          verdict,
+          counts,
+          onTaken: (utteranceId) => frames.took(utteranceId),
+          onOver: (utteranceId) => frames.over(utteranceId),
+        },
       ),
       llm: this.llm,
       defaults: { ...SESSION_DEFAULTS, ...DEFAULTS },

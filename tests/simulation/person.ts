@@ -58,7 +58,7 @@ export class Person {
   constructor(options: PersonOptions) {
     this.#options = options;
     this.#startedMs = options.party.nowMs();
-    this.#quietUntilMs = options.draw.between(0, 1_500);
+    this.#quietUntilMs = options.draw.between(0, 1_000);
     this.#beat();
   }
 
@@ -103,14 +103,13 @@ export class Person {
       const { speaking, untilMs } = this.#waitsFor;
       if ((this.#state?.state === "speaking") !== speaking && nowMs < untilMs) return;
       this.#waitsFor = undefined;
-      this.#quietUntilMs =
-        nowMs + (draw.chance(0.3) ? draw.between(0, 200) : draw.between(0, 2_500));
+      this.#quietUntilMs = nowMs + draw.between(0, draw.chance(0.4) ? 200 : 1_500);
       return;
     }
     this.#do();
     // Mostly they wait until somebody speaks, or until they are listened to.
-    if (draw.chance(0.75)) {
-      this.#waitsFor = { speaking: draw.chance(0.6), untilMs: nowMs + draw.between(1_000, 4_000) };
+    if (draw.chance(0.8)) {
+      this.#waitsFor = { speaking: draw.chance(0.75), untilMs: nowMs + draw.between(1_000, 5_000) };
     } else {
       this.#quietUntilMs = nowMs + this.#frames.length * 20 + draw.between(0, 1_500);
     }
@@ -136,10 +135,10 @@ export class Person {
       return;
     }
     const kind = draw.next();
-    if (kind < 0.5) this.#say(draw.whole(1, 6));
-    else if (kind < 0.66) this.#hum();
-    else if (kind < 0.8) this.#noise(draw.whole(4, 35), "coughs");
-    else if (kind < 0.9) this.#noise(1, "clicks: one frame");
+    if (kind < (this.#state?.state === "speaking" ? 0.35 : 0.7)) this.#say(draw.whole(1, 6));
+    else if (kind < 0.8) this.#hum();
+    else if (kind < 0.9) this.#noise(draw.whole(4, 35), "coughs");
+    else if (kind < 0.95) this.#noise(1, "clicks: one frame");
     else this.#noise(draw.whole(2, 5), "smacks");
   }
 

@@ -144,7 +144,7 @@ export class RecognitionStream {
 
   #words(segment: Segment): string {
     const words = [...segment.counts]
-      .filter(([word, frames]) => frames * 2 >= (this.#options.lexicon[word]?.frames ?? 0))
+      .filter(([word, frames]) => frames * 2 > (this.#options.lexicon[word]?.frames ?? 0))
       .map(([word]) => this.#options.lexicon[word]?.text ?? "");
     return words.join(" ");
   }

@@ -2,18 +2,20 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Link } from "./link.ts";
 
-export interface RpcStreamOptions<Request> {
+export interface RpcStreamOptions<Request, Answer> {
   requests: AsyncIterable<Request>;
   signal: AbortSignal | undefined;
   up: Link;
   down: Link;
   onRequest(request: Request): void;
+  /** The caller has read one more answer. */
+  onRead?(answer: Answer): void;
   /** The caller is gone, or said that nothing more comes. */
   onEnded(): void;
 }
 
 export class RpcStream<Request, Answer> implements AsyncIterable<Answer> {
-  readonly #options: RpcStreamOptions<Request>;
+  readonly #options: RpcStreamOptions<Request, Answer>;
   readonly #answers: Answer[] = [];
   /** Sent by the worker, not read by the caller. */
   #unread = 0;
@@ -22,7 +24,7 @@ export class RpcStream<Request, Answer> implements AsyncIterable<Answer> {
   /** The worker waits until the caller has read. */
   #room = Promise.withResolvers<void>();
 
-  constructor(options: RpcStreamOptions<Request>) {
+  constructor(options: RpcStreamOptions<Request, Answer>) {
     this.#options = options;
     options.signal?.addEventListener("abort", () => this.#aborted(), { once: true });
     if (options.signal?.aborted) this.#aborted();
@@ -68,6 +70,7 @@ export class RpcStream<Request, Answer> implements AsyncIterable<Answer> {
         if (answer !== undefined) {
           this.#unread--;
           this.#room.resolve();
+          this.#options.onRead?.(answer);
           yield answer;
         } else if (this.#end !== undefined) {
           throw this.#end.error;

@@ -51,7 +51,7 @@ export function drawScenario(seed: number): Scenario {
   const commits = draw.chance(0.2);
   const reportless = draw.chance(0.15);
   const options: SessionOptions = {
-    ...(draw.chance(0.2) ? { greeting: "Good day. How are you?" } : {}),
+    ...(draw.chance(0.5) ? { greeting: draw.pick(GREETINGS) } : {}),
     ...(commits ? { endpointing: "manual" as const } : {}),
     ...(reportless ? { playback: "none" as const } : {}),
     ...(draw.chance(0.04) ? { respond: false } : {}),
@@ -67,7 +67,7 @@ export function drawScenario(seed: number): Scenario {
     down: link(),
     workers: draw.pick([1, 2, 2, 3]),
     voice: {
-      firstAudioMs: draw.pick([20, 80, 200, 500]),
+      firstAudioMs: draw.pick([20, 60, 150, 400]),
       msPerFrame: draw.pick([0.5, 2, 6, 15, 22]),
       burstFrames: draw.pick([1, 3, 8, 25]),
       timings: draw.pick(["before", "before", "after", "none"] as const),
@@ -78,27 +78,32 @@ export function drawScenario(seed: number): Scenario {
       tellsConfidence: draw.chance(0.5),
     },
     llm: {
-      firstTokenMs: draw.pick([5, 60, 250, 600]),
-      tokenMs: draw.pick([0, 5, 30, 90]),
-      sentencesMax: draw.whole(1, 4),
+      firstTokenMs: draw.pick([5, 30, 100, 300]),
+      tokenMs: draw.pick([0, 0, 5, 30, 90]),
+      sentencesMax: draw.whole(1, 5),
     },
     person: {
       commits,
-      typing: draw.pick([0, 0.1, 0.3]),
+      typing: draw.pick([0, 0.15, 0.3]),
       muting: draw.pick([0, 0, 0.06]),
       hangingUp: draw.pick([0, 0, 0.03]),
     },
-    talkMs: draw.between(5_000, 14_000),
+    talkMs: draw.between(8_000, 20_000),
     faults: {
       serverStalls: draw.pick([0, 0.05, 0.3]),
       clientStalls: draw.pick([0, 0.05, 0.3]),
       workerDeaths: draw.pick([0, 0.05, 0.2]),
       clientLost: draw.pick([0, 0, 0.03]),
       staleReports: draw.pick([0, 0, 0.5]),
-      falseReports: draw.pick([0, 0, 0, 0.2]),
+      falseReports: draw.pick([0, 0, 0.2]),
     },
   };
 }
+
+const GREETINGS = [
+  "Good day. How are you?",
+  "Welcome. I shall go on for quite a while, so that somebody may well interrupt me. Shall I begin with the weather, or with the news of the day?",
+];
 
 function drawInterruption(draw: Draw): NonNullable<SessionOptions["interruption"]> {
   return {

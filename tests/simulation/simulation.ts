@@ -65,6 +65,8 @@ class Simulation {
   readonly #client: ClientSide;
   #pair: SocketPair | undefined;
   #links: Link[] = [];
+  /** What is being said a second time, or made up. */
+  #repeated: string | undefined;
   #clientStalledMs = Number.NEGATIVE_INFINITY;
 
   constructor(scenario: Scenario, traced: boolean) {
@@ -100,6 +102,7 @@ class Simulation {
       verdict,
       book,
       voice: counts,
+      gatesShut: () => this.#orchestrator.pool.paused,
       options: scenario.options,
     });
     this.#messages = new MessageWatch({
@@ -108,6 +111,7 @@ class Simulation {
       book,
       frames: this.#frames,
       heard: this.#heard,
+      faultless: scenario.severity === 0,
       nowMs,
     });
     this.#orchestrator = new OrchestratorSide({
@@ -279,8 +283,8 @@ class Simulation {
     pair.tap({
       serverSends: (data) => this.#serverSends(data),
       clientGets: (data) => this.#clientGets(data),
-      clientSends: (data) => this.#clientSends(data, reports),
-      serverGets: (data) => this.#serverGets(data),
+      clientSends: (data) => this.#clientSends(data),
+      serverGets: (data) => this.#serverGets(data, reports),
       serverClosed: () => {
         this.#frames.ended = true;
         this.#messages.closed = true;
@@ -313,21 +317,23 @@ class Simulation {
     } else this.#trace.note("client", `gets voice ${decodeVoiceFrame(data).seq}`);
   }
 
-  #clientSends(data: string | Uint8Array, draw: Draw): void {
+  #clientSends(data: string | Uint8Array): void {
     if (typeof data !== "string") return;
     this.#trace.note("client", data);
     const message = JSON.parse(data) as ClientMessage;
-    if (message.type === "playback") {
-      this.#heard.claimed(message);
-      this.#misreport(data, message, draw);
-    }
+    if (message.type === "playback") this.#heard.claimed(message);
   }
 
   /** A page whose reports come from another thread may say one twice; a broken or hostile one says what it likes. */
   #misreport(data: string, message: ClientMessageOf<"playback">, draw: Draw): void {
     const { faults } = this.#scenario;
+    if (this.#repeated === data) return;
     const later = (json: string, ms: number) =>
-      this.#clock.party("echo", this.#server).setTimer(ms, () => this.#pair?.toServer(json));
+      this.#clock.party("echo", this.#server).setTimer(ms, () => {
+        this.#repeated = json;
+        this.#pair?.toServer(json);
+        this.#repeated = undefined;
+      });
     const lateMs = draw.between(20, 700);
     if (this.#weather.strikes(draw, faults.staleReports)) later(data, lateMs);
     if (!this.#weather.strikes(draw, faults.falseReports) || message.replyId === null) return;
@@ -335,13 +341,14 @@ class Simulation {
     later(JSON.stringify({ ...message, positionSamples }), lateMs / 10);
   }
 
-  #serverGets(data: string | Uint8Array): void {
+  #serverGets(data: string | Uint8Array, draw: Draw): void {
     if (typeof data !== "string") return;
     const message = JSON.parse(data) as ClientMessage;
     if (this.#trace.wanted) this.#trace.note("server", `gets ${data}`);
     if (message.type === "playback") {
       this.#frames.reportedAtMs = this.#clock.nowMs;
       this.#heard.reported(message);
+      this.#misreport(data, message, draw);
     }
     if (message.type === "text" && this.#orchestrator.takesTurns(this.#scenario.options)) {
       const text = message.text.trim();

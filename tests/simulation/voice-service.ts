@@ -1,5 +1,5 @@
 /** A simulated worker's voice: one Synthesize stream and its frame gate, as the protocol demands them, with faults where the weather has some. Owns this stream; the process is `worker-process.ts`. */
-import { ERROR_CODES, FRAME_BYTES } from "@antiphon/protocol";
+import { FRAME_BYTES } from "@antiphon/protocol";
 import {
   type AudioFrame,
   AudioFrameSchema,
@@ -197,11 +197,11 @@ function cancelled(frames: number): InitKind {
 }
 
 function errorKind(retryable: boolean, frames: number): InitKind {
-  const code = retryable ? ERROR_CODES.find((each) => each === "unavailable") : "internal";
+  const code = retryable ? "unavailable" : "deadline_exceeded";
   return {
     case: "error",
     value: {
-      code: code ?? "internal",
+      code,
       message: "the model failed",
       retryable,
       samples: frames * 960,

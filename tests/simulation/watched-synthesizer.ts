@@ -11,9 +11,14 @@ export interface VoiceCounts {
 
 export function watchSynthesizer(
   inner: Synthesizer,
-  options: { verdict: Verdict; counts: VoiceCounts; onTaken(utteranceId: string): void },
+  options: {
+    verdict: Verdict;
+    counts: VoiceCounts;
+    onTaken(utteranceId: string): void;
+    onOver(utteranceId: string): void;
+  },
 ): Synthesizer {
-  const { verdict, counts, onTaken } = options;
+  const { verdict, counts, onTaken, onOver } = options;
   return {
     async open(synthesis, signal) {
       const stream = await inner.open(synthesis, signal);
@@ -30,6 +35,7 @@ export function watchSynthesizer(
             if (over) return;
             over = true;
             counts.utterances--;
+            onOver(utteranceId);
           };
           if (stop.aborted) end();
           else stop.addEventListener("abort", end, { once: true });

@@ -42,6 +42,11 @@ export class WorkerPool {
     return held;
   }
 
+  /** Every voice that was begun is ordered to be silent. */
+  get paused(): boolean {
+    return this.alive.every((worker) => !worker.unpaused);
+  }
+
   killOne(): void {
     const { draw } = this.#options;
     const { alive } = this;

@@ -1,10 +1,12 @@
 /** A simulated worker as the orchestrator sees it: RPC clients, beats, and a process that may hang or die. Owns the process; voice and recognition are its services. */
 import {
-  type ControlAction,
+  type AudioFrame,
+  ControlAction,
   ControlOutcome,
   ControlResponseSchema,
   EndSessionResponseSchema,
   StartSessionResponseSchema,
+  type TranscribeResponse,
 } from "@antiphon/protocol/worker";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -38,6 +40,8 @@ export interface WorkerProcessOptions {
   trace: Trace;
   voice: VoiceHabits;
   recognition: RecognitionHabits;
+  /** The orchestrator has read this frame of audio. */
+  onAudioRead(utteranceId: string, attempt: number): void;
   onDead(): void;
 }
 
@@ -51,6 +55,9 @@ export class WorkerProcess {
   readonly #voices = new Map<string, VoiceStream>();
   readonly #recognitions = new Set<RecognitionStream>();
   readonly #open = new Set<{ fail(error: Error): void; readonly ended: boolean }>();
+  /** Streams on which something was asked for, and the last PAUSE or RESUME of their sessions. */
+  readonly #speaking = new Map<string, { readonly ended: boolean }>();
+  readonly #lastOrder = new Map<string, ControlAction>();
   #dead = false;
   #beatSeq = 0;
 
@@ -82,9 +89,12 @@ export class WorkerProcess {
     return { claims: this.#claims.size, streams };
   }
 
-  /** Nobody of the session's speaks here, or all are paused. */
-  get paused(): boolean {
-    return [...this.#voices.values()].every((voice) => !voice.open || voice.paused);
+  /** A voice speaks here, and its gate was not ordered shut: the order may still be on its way. */
+  get unpaused(): boolean {
+    return [...this.#speaking].some(
+      ([sessionId, stream]) =>
+        !stream.ended && this.#lastOrder.get(sessionId) !== ControlAction.PAUSE,
+    );
   }
 
   calm(): void {
@@ -141,9 +151,10 @@ export class WorkerProcess {
           controlSeq?: number;
         },
         options?: CallOptions,
-      ) =>
-        this.#call(options, () => {
-          const { sessionId = "", utteranceId = "", action = 0, controlSeq = 0 } = request;
+      ) => {
+        const { sessionId = "", utteranceId = "", action = 0, controlSeq = 0 } = request;
+        if (action !== ControlAction.STOP) this.#lastOrder.set(sessionId, action);
+        return this.#call(options, () => {
           const voice = this.#voices.get(sessionId);
           this.#options.trace.note(this.workerId, `control ${action} ${utteranceId}`);
           const applied = voice?.control(action, utteranceId, controlSeq) ?? false;
@@ -151,7 +162,8 @@ export class WorkerProcess {
             outcome: applied ? ControlOutcome.APPLIED : ControlOutcome.STALE,
             paused: voice?.paused ?? false,
           });
-        }),
+        });
+      },
       endSession: ({ sessionId = "" }: { sessionId?: string }, options?: CallOptions) =>
         this.#call(options, () => {
           this.#claims.delete(sessionId);
@@ -206,15 +218,19 @@ export class WorkerProcess {
       onCrash: () => this.die(draw.chance(0.3)),
     });
     let sessionId: string | undefined;
-    const stream = new RpcStream<SynthesizeRequest, never>({
+    const stream = new RpcStream<SynthesizeRequest, AudioFrame>({
       requests,
       signal,
       up: this.#up,
       down: this.#down,
+      onRead: ({ kind, utteranceId, attempt }) => {
+        if (kind.case === "audio") this.#options.onAudioRead(utteranceId, attempt);
+      },
       onRequest: (request) => {
         if (sessionId === undefined) {
           sessionId = request.sessionId ?? "";
           this.#voices.set(sessionId, voice);
+          this.#speaking.set(sessionId, stream);
         }
         voice.request(request);
       },
@@ -235,7 +251,7 @@ export class WorkerProcess {
       lexicon,
       onCrash: () => this.die(draw.chance(0.3)),
     });
-    const stream = new RpcStream<TranscribeRequest, never>({
+    const stream = new RpcStream<TranscribeRequest, TranscribeResponse>({
       requests,
       signal,
       up: this.#up,
