@@ -138,18 +138,21 @@ export class Caller {
     await this.until(() => false, ms);
   }
 
-  /** Asks for this to be spoken, and resolves when its first sample sounds. */
+  /** Asks for this to be spoken, and resolves when its first sample sounds. Asks again where the answer to something said before overtook it. */
   async startReply(text: string): Promise<HeardReply> {
-    const before = this.reply?.epoch ?? -1;
-    this.session.say(text);
-    const sounds = () => {
-      const reply = this.reply;
-      // An answer that was begun a moment before may sound first.
-      const isThis = reply !== undefined && text.startsWith(reply.text.slice(0, OPENING_CHARS));
-      return isThis && reply.epoch > before && reply.positionSamples > 0;
-    };
-    if (!(await this.until(sounds, REPLY_MS_MAX))) throw new Error("no reply began to sound");
-    return this.reply as HeardReply;
+    for (let time = 0; time < ASKED_TIMES_MAX; time++) {
+      const before = this.reply?.epoch ?? -1;
+      this.session.say(text);
+      const sounds = () => {
+        const reply = this.reply;
+        // An answer that was begun a moment before may sound first.
+        const isThis = reply !== undefined && text.startsWith(reply.text.slice(0, OPENING_CHARS));
+        return isThis && reply.epoch > before && reply.positionSamples > 0;
+      };
+      if (await this.until(sounds, REPLY_MS_MAX)) return this.reply as HeardReply;
+    }
+    const heard = this.heard.slice(-20).map(({ message }) => JSON.stringify(message).slice(0, 120));
+    throw new Error(`no reply began to sound; what was heard last:\n${heard.join("\n")}`);
   }
 
   /** Forgets what was heard before, the newest reply excepted. */
@@ -305,7 +308,8 @@ export class Caller {
 }
 
 /** A worker that is busy with others may take this long for a first sentence. */
-const REPLY_MS_MAX = 20_000;
+const REPLY_MS_MAX = 8_000;
+const ASKED_TIMES_MAX = 3;
 const REPLIES_KEPT = 4;
 /** So far no two texts begin alike. */
 const OPENING_CHARS = 12;
