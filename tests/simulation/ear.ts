@@ -1,5 +1,5 @@
 /** Listens at the loudspeaker, sample by sample: knows what arrived and what was ordered, and demands that each sample be the next one of its reply. Trusts no report. */
-import { FRAME_SAMPLES } from "@antiphon/protocol";
+import { CREDIT_EXTRA_MS, FRAME_MS, FRAME_SAMPLES, LEAD_MS } from "@antiphon/protocol";
 import type { Verdict } from "./verdict.ts";
 import { voiceSample } from "./voice-code.ts";
 
@@ -9,6 +9,8 @@ import { voiceSample } from "./voice-code.ts";
  */
 export class Ear {
   readonly #verdict: Verdict;
+  /** The server knows what was played, and sends no more than can be held. */
+  readonly #credited: boolean;
   readonly #replies: HeardReply[] = [];
   /** The one that sounds, or sounded last. */
   #now: HeardReply | undefined;
@@ -22,8 +24,9 @@ export class Ear {
   #unknownUntilSample = 0;
   #dry = false;
 
-  constructor(verdict: Verdict) {
+  constructor(verdict: Verdict, credited: boolean) {
     this.#verdict = verdict;
+    this.#credited = credited;
   }
 
   /** Samples of this epoch's reply that sounded. */
@@ -35,6 +38,11 @@ export class Ear {
   distrust(epoch: number): void {
     const reply = this.#of(epoch);
     if (reply !== undefined) reply.distrusted = true;
+  }
+
+  /** What is known of this reply's samples can be relied on. */
+  trusts(epoch: number): boolean {
+    return this.#of(epoch)?.distrusted !== true;
   }
 
   begin(epoch: number, replyId: string): void {
@@ -56,6 +64,16 @@ export class Ear {
     this.begin(epoch, "");
     const reply = this.#of(epoch);
     if (reply === undefined) return;
+    if (this.#waitingFrames >= CAPACITY_FRAMES) {
+      // The player drops what does not fit; only one that reports is spared that.
+      this.#verdict.demand(
+        !this.#credited || reply.distrusted,
+        "bound",
+        () => `a frame of ${reply.replyId} does not fit into the player`,
+      );
+      reply.distrusted = true;
+      return;
+    }
     reply.serials.push(serial);
     // The listener heard a hole: what follows it rises from silence.
     if (this.#dry && reply === this.#now) this.#level = 0;
@@ -89,6 +107,15 @@ export class Ear {
   hear(block: ArrayLike<number>, scale: number): void {
     for (let index = 0; index < block.length; index++) this.#sample((block[index] ?? 0) * scale);
     this.#heardSamples += block.length;
+  }
+
+  get #waitingFrames(): number {
+    let frames = 0;
+    for (const { epoch, serials, played } of this.#replies) {
+      if (epoch < this.#floorEpoch) continue;
+      frames += serials.length - Math.floor(played / FRAME_SAMPLES);
+    }
+    return frames;
   }
 
   /** What sounds is of a reply that was distrusted, or what fades of it. */
@@ -233,6 +260,8 @@ function held(reply: HeardReply): boolean {
   return reply.pauseSeq > reply.resumeSeq;
 }
 
+/** As the player has: a second. */
+const CAPACITY_FRAMES = (2 * (LEAD_MS + CREDIT_EXTRA_MS)) / FRAME_MS;
 /** 8 ms. */
 const RAMP_SAMPLES = 384;
 /** The player mixes in 32 bits and rounds. */

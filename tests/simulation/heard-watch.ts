@@ -32,8 +32,6 @@ export class HeardWatch {
   readonly #assistants: string[] = [];
   /** Of the person's own, which are numbered. */
   #lastWord = 0;
-  /** Epochs of which somebody told more than is true. */
-  readonly liedOf = new Set<number>();
   #gone = false;
   /** The client's answer to a clear has arrived. */
   readonly #answeredClears = new Set<number>();
@@ -71,7 +69,7 @@ export class HeardWatch {
   /** A report leaves the listener: nobody may claim more than sounded, and a program knows it to the sample. */
   claimed(message: ClientMessageOf<"playback">): void {
     const { verdict, ear, reportLagMs, clientStalled } = this.#options;
-    if (message.replyId === null || this.liedOf.has(message.epoch)) return;
+    if (message.replyId === null || !ear.trusts(message.epoch)) return;
     const played = ear.played(message.epoch);
     const lag = played - message.positionSamples;
     verdict.demand(
@@ -93,10 +91,7 @@ export class HeardWatch {
     if (message.empty && message.replyId === null) this.#answeredClears.add(message.epoch);
     const reply = book.ofEpoch(message.epoch);
     if (reply === undefined || reply.replyId !== message.replyId || reply.done) return;
-    if (message.positionSamples > ear.played(message.epoch)) {
-      this.liedOf.add(message.epoch);
-      ear.distrust(message.epoch);
-    }
+    if (message.positionSamples > ear.played(message.epoch)) ear.distrust(message.epoch);
     const known = Math.min(message.positionSamples, sentSamples(reply));
     reply.reportedSamples = Math.max(reply.reportedSamples, known);
   }
@@ -107,8 +102,10 @@ export class HeardWatch {
     if (text !== "") this.#assistants.push(text);
     const heard = wordsOf(text);
     const sent = wordsUntil(reply, sentSamples(reply));
+    const begun = wordsUntil(reply, Number.POSITIVE_INFINITY);
+    const guessed = this.#isGuessed(reply) ? GUESSED_WORDS : 0;
     verdict.demand(
-      isBeginOf(heard, sent),
+      isBeginOf(heard, begun) && heard.length <= sent.length + guessed,
       "history",
       () =>
         `${reply.replyId} is remembered as ${JSON.stringify(text)}, and ${JSON.stringify(sent.join(" "))} was sent`,
@@ -168,7 +165,7 @@ export class HeardWatch {
       () =>
         `${reply.replyId} is remembered as ${JSON.stringify(heard.join(" "))}; up to sample ${reply.reportedSamples} it said ${JSON.stringify(known.join(" "))}`,
     );
-    if (!this.#answeredClears.has(reply.epoch + 1) || this.liedOf.has(reply.epoch)) return;
+    if (!this.#answeredClears.has(reply.epoch + 1) || !ear.trusts(reply.epoch)) return;
     const behind = ear.played(reply.epoch) - reply.reportedSamples;
     verdict.demand(
       behind <= reportLagMs() * 48 || clientStalled(),

@@ -86,7 +86,7 @@ class Simulation {
     const lexicon = [NO_WORD];
     const counts = { claims: 0, utterances: 0, paused: false };
     const reported = scenario.options.playback !== "none";
-    this.#ear = new Ear(verdict);
+    this.#ear = new Ear(verdict, reported);
     this.#frames = new FrameWatch({ party: this.#server, verdict, book, ledger, reported });
     this.#heard = new HeardWatch({
       verdict,
