@@ -1,10 +1,10 @@
 /** One segment on its way from audio to text: when it is decoded, and its one terminal. Knows no stream, no RPC and no model. */
-import { createResampler, decodePcmInto, SPEECH_SAMPLE_RATE_HZ, toFloat32 } from "@antiphon/audio";
-import { AntiphonError, FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ } from "@antiphon/protocol";
+import { AntiphonError, FRAME_BYTES, FRAME_MS } from "@antiphon/protocol";
 import { type Clock, deadline, untilAborted } from "@antiphon/runtime";
 import type { RecognitionResult } from "./adapters/adapter.ts";
 import type { InferenceProcess, TranscribeOptions } from "./inference/inference-process.ts";
 import { languageMatches } from "./recognition-language.ts";
+import { SegmentAudio } from "./segment-audio.ts";
 
 /** A recogniser on loan: its model stays loaded until `release`. */
 export interface Recogniser {
@@ -32,16 +32,12 @@ export type SegmentTerminal =
   | { kind: "error"; error: AntiphonError };
 
 /**
- * Audio is resampled as it arrives. While the segment grows it is decoded again and again, one pass at a time, each over
- * all of it; at the end once more, unless a pass has covered every frame already. When somebody waits for the words so far (`flush`) a
+ * While the segment grows it is decoded again and again, one pass at a time, each over all of it; at the end once more, unless a pass has covered every frame already. When somebody waits for the words so far (`flush`) a
  * pass is due at once, and goes before others as a final does: it may decide whether a machine that talks stops.
  */
 export class RecognitionSegment {
   readonly #options: SegmentOptions;
-  readonly #resampler = createResampler({ fromHz: SAMPLE_RATE_HZ, toHz: SPEECH_SAMPLE_RATE_HZ });
-  readonly #frame = new Int16Array(FRAME_SAMPLES);
-  #samples = new Int16Array(SPEECH_SAMPLE_RATE_HZ * SECONDS_AT_FIRST);
-  #length = 0;
+  readonly #audio = new SegmentAudio();
   #frames = 0;
   #recogniser: Recogniser | undefined;
   readonly #acquiring = new AbortController();
@@ -65,11 +61,11 @@ export class RecognitionSegment {
   /** One frame of 1,920 bytes. */
   push(pcm: Uint8Array): void {
     if (this.#terminated || this.#ended) return;
-    if (pcm.byteLength !== this.#frame.byteLength) {
+    if (pcm.byteLength !== FRAME_BYTES) {
       this.fail(
         new AntiphonError(
           "invalid_argument",
-          `A frame has ${this.#frame.byteLength} bytes, not ${pcm.byteLength}.`,
+          `A frame has ${FRAME_BYTES} bytes, not ${pcm.byteLength}.`,
         ),
       );
       return;
@@ -78,8 +74,7 @@ export class RecognitionSegment {
       this.fail(new AntiphonError("too_large", "A segment holds at most 30 seconds."));
       return;
     }
-    decodePcmInto(pcm, this.#frame);
-    this.#append(this.#resampler.push(this.#frame));
+    this.#audio.push(pcm);
     this.#frames++;
     this.#advance();
   }
@@ -91,7 +86,7 @@ export class RecognitionSegment {
   end(): void {
     if (this.#terminated || this.#ended) return;
     this.#ended = true;
-    this.#append(this.#resampler.flush());
+    this.#audio.end();
     this.#advance();
   }
 
@@ -190,7 +185,7 @@ export class RecognitionSegment {
       () => tooLate("The recogniser did not answer"),
       pass.controller.signal,
     );
-    const samples = toFloat32(this.#samples.subarray(0, this.#length));
+    const samples = this.#audio.speech();
     const options: TranscribeOptions = {
       priority: pass.kind === "partial" ? "partial" : "final",
       signal: limit.signal,
@@ -246,18 +241,8 @@ export class RecognitionSegment {
     this.#pass = undefined;
     pass?.controller.abort();
     this.#recogniser?.release();
-    this.#samples = new Int16Array(0);
+    this.#audio.clear();
     this.#options.onTerminal(terminal);
-  }
-
-  #append(samples: Int16Array): void {
-    if (this.#length + samples.length > this.#samples.length) {
-      const larger = new Int16Array(this.#samples.length * 2);
-      larger.set(this.#samples.subarray(0, this.#length));
-      this.#samples = larger;
-    }
-    this.#samples.set(samples, this.#length);
-    this.#length += samples.length;
   }
 }
 
@@ -295,8 +280,6 @@ const FRAMES_MAX = 30_000 / FRAME_MS;
 /** 460 ms: about a word. Oftener would spend the core on words that are still being said. */
 const PARTIAL_EVERY_FRAMES = 23;
 const PARTIAL_FAILURES_MAX = 3;
-/** Most segments are shorter; a longer one doubles this three times at most. */
-const SECONDS_AT_FIRST = 4;
 /** A model that is not resident is read from disk and warmed up: seconds. A download is not waited for. */
 const ACQUIRE_MS_MAX = 30_000;
 /** 30 s of speech take 1.5 s on one core; with a queue of others before it, still less than this. */
