@@ -308,7 +308,7 @@ export class Caller {
 }
 
 /** A worker that is busy with others may take this long for a first sentence. */
-const REPLY_MS_MAX = 8_000;
+const REPLY_MS_MAX = 12_000;
 const ASKED_TIMES_MAX = 3;
 const REPLIES_KEPT = 4;
 /** So far no two texts begin alike. */
