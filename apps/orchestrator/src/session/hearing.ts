@@ -1,5 +1,10 @@
 /** What a session hears: the person's turns, and their speech over replies. Puts these together from the session's options; decides nothing itself. */
-import { AntiphonError, type InterruptionReason, type SessionOptions } from "@antiphon/protocol";
+import {
+  AntiphonError,
+  FRAME_SAMPLES,
+  type InterruptionReason,
+  type SessionOptions,
+} from "@antiphon/protocol";
 import { endpointingBounds } from "./endpointing.ts";
 import { interruptionSettings } from "./interruption-settings.ts";
 import { Interruptions } from "./interruptions.ts";
@@ -46,6 +51,7 @@ export class Hearing {
   readonly #interruptions: Interruptions;
   /** Whether silence is to end the open turn, and time goes on without input. */
   readonly #live: boolean;
+  #muted = false;
 
   constructor(given: HearingOptions) {
     this.#options = given;
@@ -108,8 +114,11 @@ export class Hearing {
   /** One frame of the client's: 960 samples, copied. */
   microphone(seq: number, frame: Int16Array, nowMs: number): void {
     this.#options.report.counts.framesReceived++;
+    if (!this.#muted) {
+      const endSample = this.#userTurn.endSample + FRAME_SAMPLES;
+      this.#interruptions.farEnd.heard(frame, endSample, nowMs);
+    }
     this.#input.push(seq, frame);
-    this.#interruptions.farEnd.heard(frame, this.#userTurn.endSample, nowMs);
     this.#input.acknowledge(nowMs);
   }
 
@@ -130,6 +139,7 @@ export class Hearing {
   }
 
   mute(muted: boolean): void {
+    this.#muted = muted;
     this.#userTurn.mute(muted);
   }
 

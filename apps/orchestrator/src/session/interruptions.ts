@@ -48,6 +48,7 @@ export class Interruptions {
   sounding(reply: Reply | undefined): void {
     if (reply === this.#reply) return;
     this.#reply = reply;
+    this.farEnd.reset();
     if (reply === undefined) this.#bargeIn.end();
     else this.#bargeIn.begin({ words: () => reply.recentWords() });
   }
@@ -57,11 +58,12 @@ export class Interruptions {
     const { clock } = this.#options;
     this.#judgedSample = endSample;
     this.#judgedMs = clock.nowMs();
-    const { match, echo } = this.farEnd.judge(endSample);
+    // Silence is like any echo that was expected: only what could be speech is worth comparing.
+    const alike = probability >= SPEECH_MIN ? this.farEnd.judge(endSample) : NOTHING_ALIKE;
     // Over a reply that nothing may interrupt, nobody is listened to.
     const deaf = this.#reply !== undefined && !this.#options.settings.enabled;
-    const counts = echo || deaf ? 0 : probability;
-    this.#perform(this.#bargeIn.window({ endSample, probability: counts, echoMatch: match }));
+    const counts = alike.echo || deaf ? 0 : probability;
+    this.#perform(this.#bargeIn.window({ endSample, probability: counts, echoMatch: alike.match }));
     return counts;
   }
 
@@ -120,5 +122,8 @@ export class Interruptions {
   }
 }
 
+/** As the detector's own bar for speech that goes on. */
+const SPEECH_MIN = 0.35;
+const NOTHING_ALIKE = { match: 0, echo: false };
 /** Silence is put in after 400 ms without input; a recording sent at its own pace has none, and no reply waits for it longer. */
 const INPUT_SILENT_MS_MAX = 1_500;

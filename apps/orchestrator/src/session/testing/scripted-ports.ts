@@ -16,8 +16,10 @@ import type {
   VoiceActivityDetector,
 } from "../ports.ts";
 
-/** Samples of a frame of speech; anything else is silence. */
-export const SPEECH_FRAME = new Int16Array(FRAME_SAMPLES).fill(8_000);
+/** A frame of speech: 500 Hz, loud from its first sample on; anything else is silence. */
+export const SPEECH_FRAME = Int16Array.from({ length: FRAME_SAMPLES }, (_, at) =>
+  at % 96 < 48 ? 8_000 : -8_000,
+);
 export const SILENT_FRAME = new Int16Array(FRAME_SAMPLES);
 
 /** Judges at once: a window is speech when its last sample is loud. */
@@ -181,4 +183,6 @@ export class MemoryRecords implements RecordStore {
 const WINDOW_SAMPLES = 1_536;
 export const WORD_FRAMES = 10;
 const WORD_SAMPLES = WORD_FRAMES * FRAME_SAMPLES;
-const PCM = new Uint8Array(FRAME_BYTES).fill(7);
+/** A hum that nobody can hear: no echo of it is ever looked for. */
+const PCM = new Uint8Array(FRAME_BYTES);
+PCM[0] = 7;
