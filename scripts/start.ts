@@ -7,6 +7,7 @@ import { ModelState } from "@antiphon/protocol/worker";
 import { probePort } from "../apps/edge/host/port.ts";
 import { banner } from "./launch/banner.ts";
 import { Launcher, wordsOf } from "./launch/launcher.ts";
+import { findNeuralVoice } from "./launch/neural-voice.ts";
 import { watchParent } from "./launch/parent-watch.ts";
 import { Progress } from "./launch/progress.ts";
 
@@ -14,7 +15,7 @@ const HELP = `Usage: npm start -- [options]
 
   --port N      where the page and the API answer (default 8787; 0: any free one)
   --voice NAME  the voice of sessions that ask for none
-  --models A,B  the models that the worker loads (default: flite,moonshine)
+  --models A,B  the models that the worker loads (default: flite,moonshine, and kokoro where its files are)
   --help        this text
 
 Settings are also read from the environment and from a file .env; .env.example lists them.
@@ -49,9 +50,13 @@ async function main(): Promise<void> {
       `Port ${options.port} is taken, perhaps by another Antiphon. Stop that one, or choose another: npm start -- --port ${options.port + 1}`,
     );
   }
+  const settings = { ...env, ...options.settings };
+  const neural = findNeuralVoice(settings);
+  if (neural.hint !== undefined) progress.line(neural.hint);
+  if (neural.model !== undefined) settings["VOICE_IF_FAST"] = neural.model;
   launcher = new Launcher({
     port,
-    env: { ...env, ...options.settings },
+    env: settings,
     onStep: (step) => progress.step(step),
     onLine: (line) => progress.line(line),
     onFatal: (words) => {
@@ -69,7 +74,7 @@ async function main(): Promise<void> {
       );
     }
     const seconds = progress.done();
-    process.stdout.write(`${banner(launched, seconds)}\n`);
+    process.stdout.write(`${banner(launched, seconds, settings["VOICE"] ?? "")}\n`);
     process.send?.({ type: "ready", url: launched.url, pids: launcher.pids });
   } catch (reason) {
     if (leaving) return;

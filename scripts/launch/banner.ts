@@ -3,7 +3,12 @@ import { type ModelInfo, ModelKind, ModelState } from "@antiphon/protocol/worker
 import { BUILT_IN_NOTICE } from "../../apps/orchestrator/src/llm/built-in-responder.ts";
 import type { Launched } from "./launcher.ts";
 
-export function banner({ url, responder, models }: Launched, seconds: string): string {
+/** `chosenVoice`: what sessions that ask for none were told to speak with; "": nothing. */
+export function banner(
+  { url, responder, models }: Launched,
+  seconds: string,
+  chosenVoice: string,
+): string {
   const ready = models.filter(({ state }) => state === ModelState.READY);
   const failed = models.filter(({ state }) => state === ModelState.FAILED);
   const voices = ready.filter(({ kind }) => kind === ModelKind.TTS);
@@ -19,6 +24,7 @@ export function banner({ url, responder, models }: Launched, seconds: string): s
     "  Open the address in a browser and talk; Ctrl-C here stops everything.",
     "",
     ...voices.map((model) => `  speaks       ${voicesOf(model)}`),
+    ...(voices.length > 1 ? [`  voice        ${voiceInUse(voices, chosenVoice)}`] : []),
     ...ears.map((model) => `  understands  ${model.languages.join(", ")}  (${model.model})`),
     `  answers      ${answers}`,
     ...failed.map(({ model, failure }) => `  without      ${model}: ${failure}`),
@@ -29,6 +35,17 @@ export function banner({ url, responder, models }: Launched, seconds: string): s
     ...(responder.kind === "llm" ? [] : ["", ...wrapped(BUILT_IN_NOTICE)]),
     "",
   ].join("\n");
+}
+
+/** Of several: which one, and why. A model is passed over for its speed alone. */
+function voiceInUse(models: readonly ModelInfo[], chosenVoice: string): string {
+  if (chosenVoice !== "") return `${chosenVoice}, as chosen`;
+  const own = models.find(({ isDefault }) => isDefault);
+  const other = models.find((model) => model !== own);
+  if (own === undefined || other === undefined) return "none";
+  return own.firstAudioLatencyMs > other.firstAudioLatencyMs
+    ? `${own.defaultVoice}: ${own.model} begins to speak within ${own.firstAudioLatencyMs} ms here (another: --voice ${other.defaultVoice})`
+    : `${own.defaultVoice}: ${other.model} begins to speak only after ${other.firstAudioLatencyMs} ms here (all the same: --voice ${other.defaultVoice})`;
 }
 
 function voicesOf(model: ModelInfo): string {

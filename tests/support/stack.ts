@@ -34,7 +34,14 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const stateDir = await mkdtemp(join(tmpdir(), "antiphon-stack-"));
   const launcher = fork(START, ["--port", String(port), ...(options.args ?? [])], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
-    env: { ...process.env, LLM_DISCOVERY: "off", EDGE_STATE_DIR: stateDir, ...options.env },
+    env: {
+      ...process.env,
+      LLM_DISCOVERY: "off",
+      // What comes with the packages: a test must not depend on what else lies on the machine.
+      MODELS: "flite,moonshine",
+      EDGE_STATE_DIR: stateDir,
+      ...options.env,
+    },
   });
   let said = "";
   for (const stream of [launcher.stdout, launcher.stderr]) {

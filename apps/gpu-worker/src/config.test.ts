@@ -21,6 +21,7 @@ describe("the worker's settings", () => {
       poolSecret: "",
       registryUrls: [],
       models: ["flite", "moonshine"],
+      voiceIfFast: undefined,
       modelsDirectory: "",
       logLevel: "info",
     });
@@ -34,6 +35,7 @@ describe("the worker's settings", () => {
       INTERNAL_SECRET: "an internal secret",
       REGISTRY_URL: "http://a:1, http://b:2,",
       MODELS: "tone",
+      VOICE_IF_FAST: "kokoro",
     });
     expect(config).toMatchObject({
       host: "0.0.0.0",
@@ -42,6 +44,7 @@ describe("the worker's settings", () => {
       poolSecret: "an internal secret",
       registryUrls: ["http://a:1", "http://b:2"],
       models: ["tone"],
+      voiceIfFast: "kokoro",
     });
   });
 
@@ -52,6 +55,7 @@ describe("the worker's settings", () => {
       INTERNAL_SECRET: "short",
       REGISTRY_URL: "redis://cache:6379",
       MODELS: "tone,tenor",
+      VOICE_IF_FAST: "tenor",
       LOG_LEVEL: "loud",
     });
     const keys = problems.map((problem) => problem.split(/[.:]/)[0]);
@@ -60,6 +64,7 @@ describe("the worker's settings", () => {
       "LOG_LEVEL",
       "MODELS",
       "REGISTRY_URL",
+      "VOICE_IF_FAST",
       "WORKER_ADDRESS",
       "WORKER_PORT",
     ]);

@@ -90,6 +90,10 @@ const EnvSchema = z
           .refine((names) => new Set(names).size === names.length, "names a model twice"),
       )
       .default(["flite", "moonshine"]),
+    /** A further voice: the default where its first audio comes within 700 ms, measured at the start; elsewhere one to ask for. */
+    VOICE_IF_FAST: z
+      .enum(CATALOG_MODELS, `expected a name out of ${CATALOG_MODELS.join(", ")}`)
+      .optional(),
     /** Files of models that do not come with a package. */
     ANTIPHON_MODELS_DIR: z.string().default(""),
     LOG_LEVEL: z.enum(["silent", "error", "warn", "info", "debug"]).default("info"),
@@ -112,6 +116,7 @@ const ConfigSchema = z.custom<z.output<typeof EnvSchema>>().transform((env) => (
   poolSecret: env.POOL_SECRET ?? env.INTERNAL_SECRET,
   registryUrls: env.REGISTRY_URL as readonly string[],
   models: env.MODELS as readonly string[],
+  voiceIfFast: env.VOICE_IF_FAST,
   modelsDirectory: env.ANTIPHON_MODELS_DIR,
   logLevel: env.LOG_LEVEL,
 }));

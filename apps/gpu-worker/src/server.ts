@@ -49,6 +49,7 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
   let draining = false;
   const models = new ModelManager({
     models: config.models,
+    modelIfFast: config.voiceIfFast,
     spawn: (model) =>
       spawnInferenceChild({ model, modelsDirectory: config.modelsDirectory, env: childEnv }),
     clock,

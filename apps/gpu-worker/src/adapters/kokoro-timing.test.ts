@@ -48,8 +48,8 @@ describe("the words of a clause", () => {
     });
     expect(placed.map(({ measured }) => measured)).toEqual([false, false]);
     expect(placed[0]).toMatchObject({ text: "one", startSeconds: 1 });
-    expect(placed[0]?.endSeconds).toBeCloseTo(1.4, 6);
-    expect(placed[1]?.startSeconds).toBeCloseTo(1.5, 6);
+    expect(placed[0]?.endSeconds).toBeCloseTo(1.36, 6);
+    expect(placed[1]?.startSeconds).toBeCloseTo(1.46, 6);
     expect(placed[1]?.endSeconds).toBe(1.75);
   });
 

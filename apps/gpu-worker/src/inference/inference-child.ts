@@ -1,11 +1,11 @@
 /** The program of one inference child: loads one model, warms it up, serves its jobs. Everything it needs comes by argument; it reads no environment. */
 import { rmSync } from "node:fs";
 import { systemClock } from "@antiphon/runtime";
-import type { Adapter } from "../adapters/adapter.ts";
+import type { Adapter, SpeechAdapter } from "../adapters/adapter.ts";
 import { createAdapter } from "../models/catalog.ts";
 import type { FromChild, ModelDescription, ToChild } from "./child-message.ts";
 import { createJobRunner } from "./job-runner.ts";
-import { WARM_UP_TEXT } from "./warm-up.ts";
+import { FIRST_TEXT, WARM_UP_TEXT } from "./warm-up.ts";
 
 const [model = "", scratchDirectory = "", modelsDirectory = ""] = process.argv.slice(2);
 // The supervisor removes it after a child that was killed; a supervisor that was killed leaves it to the child.
@@ -20,6 +20,7 @@ process.on("SIGTERM", () => {});
 try {
   const adapter = await createAdapter(model, { scratchDirectory, modelsDirectory });
   await adapter.load();
+  if (adapter.kind === "tts") await speak(adapter, FIRST_TEXT);
   const startedMs = systemClock.nowMs();
   await warmUp(adapter);
   const runner = createJobRunner(adapter, send);
@@ -38,20 +39,22 @@ function send(message: FromChild): void {
   if (process.connected) process.send?.(message, undefined, undefined, () => {});
 }
 
-/** The first run of a model is the slowest, several times over: nobody should wait for it. */
+/** Nobody should wait for what a model does only at first; and how long it takes is told to whoever chooses among models. */
 async function warmUp(adapter: Adapter): Promise<void> {
-  const { signal } = new AbortController();
-  if (adapter.kind === "asr") {
-    const samples = Float32Array.from({ length: 16_000 }, (_, index) => 0.01 * Math.sin(index / 5));
-    await adapter.transcribe(
-      { samples, language: adapter.capabilities.languages[0] ?? "" },
-      signal,
-    );
+  if (adapter.kind === "tts") {
+    await speak(adapter, WARM_UP_TEXT);
     return;
   }
+  const samples = Float32Array.from({ length: 16_000 }, (_, index) => 0.01 * Math.sin(index / 5));
+  const language = adapter.capabilities.languages[0] ?? "";
+  await adapter.transcribe({ samples, language }, new AbortController().signal);
+}
+
+/** To its first samples. */
+async function speak(adapter: SpeechAdapter, text: string): Promise<void> {
   const { defaultVoice: voice, languages } = adapter.capabilities;
-  const request = { text: WARM_UP_TEXT, voice, language: languages[0] ?? "", speed: 1 };
-  for await (const output of adapter.synthesize(request, signal)) {
+  const request = { text, voice, language: languages[0] ?? "", speed: 1 };
+  for await (const output of adapter.synthesize(request, new AbortController().signal)) {
     if (output.kind === "samples") break;
   }
 }

@@ -62,6 +62,55 @@ async function started(): Promise<void> {
   await settled;
 }
 
+describe("a voice that is the default only where it is fast", () => {
+  function begun(): Promise<void> {
+    models = new ModelManager({
+      models: ["flite", "moonshine"],
+      modelIfFast: "kokoro",
+      spawn: (model) => {
+        const child = new SpeakingChild();
+        children.set(model, [...(children.get(model) ?? []), child]);
+        return child;
+      },
+      clock,
+      log: createLog({ name: "test", level: "silent" }),
+    });
+    const settled = models.start();
+    child("flite").ready();
+    child("moonshine").ready(RECOGNISER);
+    return settled;
+  }
+  const defaults = () => models.list().flatMap(({ model, isDefault }) => (isDefault ? model : []));
+
+  it("comes first where it was fast at the start, and stays there", async () => {
+    const settled = begun();
+    expect(defaults()).toEqual(["flite", "moonshine"]);
+    child("kokoro").ready(VOICE, 690);
+    await settled;
+    expect(defaults()).toEqual(["kokoro", "moonshine"]);
+    expect((await models.acquire("tts", "", "")).model).toBe("kokoro");
+    for (let job = 0; job < 20; job++) clock.advance(10_000);
+    expect(defaults()).toEqual(["kokoro", "moonshine"]);
+  });
+
+  it("can be asked for where it was slow", async () => {
+    const settled = begun();
+    child("kokoro").ready(VOICE, 2_000);
+    await settled;
+    expect(defaults()).toEqual(["flite", "moonshine"]);
+    expect((await models.acquire("tts", "kokoro", "")).model).toBe("kokoro");
+  });
+
+  it("leaves everything as it is where it cannot be loaded", async () => {
+    const settled = begun();
+    child("kokoro").say({ type: "load-failed", message: "its files are missing" });
+    child("kokoro").exit("code 1");
+    await settled;
+    expect(defaults()).toEqual(["flite", "moonshine"]);
+    expect(stateOf("kokoro")).toBe(ModelState.FAILED);
+  });
+});
+
 describe("the models of a worker", () => {
   it("are known before they are loaded", () => {
     expect(

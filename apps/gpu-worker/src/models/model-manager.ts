@@ -15,6 +15,8 @@ import { VoiceGains } from "./voice-gains.ts";
 export interface ModelManagerOptions {
   /** In this order; the first of a kind answers when none is named. */
   models: readonly string[];
+  /** One more, which comes before all others if it turns out to be fast, and after them if not. */
+  modelIfFast?: string | undefined;
   spawn: (model: string) => ChildHandle;
   clock: Clock;
   log: Log;
@@ -36,19 +38,24 @@ export interface ModelLease<Kind extends Adapter["kind"] = Adapter["kind"]> {
 export type ModelStatus = Omit<ModelInfo, "$typeName" | "$unknown">;
 
 export class ModelManager {
-  readonly #models = new Map<string, ManagedModel>();
+  #models = new Map<string, ManagedModel>();
+  readonly #modelIfFast: string | undefined;
   readonly #clock: Clock;
   readonly #log: Log;
 
   constructor(options: ModelManagerOptions) {
     this.#clock = options.clock;
     this.#log = options.log;
-    for (const name of options.models) this.#models.set(name, createModel(name, options));
+    this.#modelIfFast = options.modelIfFast;
+    const names = new Set(options.models);
+    if (options.modelIfFast !== undefined) names.add(options.modelIfFast);
+    for (const name of names) this.#models.set(name, createModel(name, options));
   }
 
-  /** Loads every model; resolves when each is ready or has failed. */
+  /** Loads every model; resolves when each is ready or has failed, and which are the defaults is settled. */
   async start(): Promise<void> {
     await Promise.allSettled([...this.#models.keys()].map((name) => this.load(name)));
+    this.#settleDefault();
   }
 
   /** Ends every process. */
@@ -134,6 +141,18 @@ export class ModelManager {
       await model.gains.gainDb(model.description.defaultVoice).catch(() => {});
     }
     this.#log.info({ model: model.name, loadMs: model.loadMs }, "model ready");
+  }
+
+  /** Once, so that what a session gets does not hang on when it began. */
+  #settleDefault(): void {
+    const model = this.#models.get(this.#modelIfFast ?? "");
+    if (model?.state !== "ready") return;
+    const { firstOutputMs } = model.process;
+    const fast = firstOutputMs < FIRST_AUDIO_MS_MAX;
+    const others = [...this.#models].filter(([, other]) => other !== model);
+    const own: [string, ManagedModel] = [model.name, model];
+    this.#models = new Map(fast ? [own, ...others] : [...others, own]);
+    this.#log.info({ model: model.name, firstOutputMs, fast }, "default voice settled");
   }
 
   #find(name: string): ManagedModel {
@@ -222,6 +241,8 @@ function leaseOf<Kind extends Adapter["kind"]>(model: ManagedModel): ModelLease<
   };
 }
 
+/** After the half second of silence that ends a turn: where an answer begins later than this, people ask whether anybody is there. */
+const FIRST_AUDIO_MS_MAX = 700;
 const MODEL_STATES: Readonly<Record<ProcessState, ModelState>> = {
   stopped: ModelState.UNLOADED,
   starting: ModelState.LOADING,
