@@ -149,7 +149,8 @@ export class Ear {
 
   /** Anything but a loud reply that goes on. */
   #carefully(value: number, fading: number, reply: HeardReply | undefined): void {
-    const rest = value - fading;
+    // What two sounds at once are too loud for is cut off.
+    const rest = value >= LOUDEST ? Number.POSITIVE_INFINITY : value - fading;
     const silent = Math.abs(rest) <= ROUNDING;
     const exact = fading === 0 ? 0 : ROUNDING;
     if (reply !== undefined && this.#isNext(reply, rest, silent, exact)) return;
@@ -173,7 +174,7 @@ export class Ear {
     const expected = (this.#sampleAt(reply, reply.played) * level) / RAMP_SAMPLES;
     // At the end of a ramp one sample is passed over in silence.
     if (silent && level > 0) return false;
-    if (Math.abs(rest - expected) > (level === RAMP_SAMPLES ? exact : ROUNDING)) return false;
+    if (!isNear(rest, expected, level === RAMP_SAMPLES ? exact : ROUNDING)) return false;
     this.#level = level;
     this.#consumed(reply, expected);
     return true;
@@ -184,7 +185,7 @@ export class Ear {
     const first = this.#sampleAt(reply, 0);
     for (const level of [RAMP_SAMPLES, 1, RAMP_SAMPLES - 1]) {
       const expected = (first * level) / RAMP_SAMPLES;
-      if (Math.abs(rest - expected) > (level === RAMP_SAMPLES ? exact : ROUNDING)) continue;
+      if (!isNear(rest, expected, level === RAMP_SAMPLES ? exact : ROUNDING)) continue;
       this.#now = reply;
       this.#level = level;
       this.#consumed(reply, expected);
@@ -260,6 +261,12 @@ function held(reply: HeardReply): boolean {
   return reply.pauseSeq > reply.resumeSeq;
 }
 
+/** Too loud to tell counts as right: nothing alone is that loud. */
+function isNear(rest: number, expected: number, tolerance: number): boolean {
+  return rest === Number.POSITIVE_INFINITY || Math.abs(rest - expected) <= tolerance;
+}
+
+const LOUDEST = 32_767;
 /** As the player has: a second. */
 const CAPACITY_FRAMES = (2 * (LEAD_MS + CREDIT_EXTRA_MS)) / FRAME_MS;
 /** 8 ms. */

@@ -29,6 +29,7 @@ export class FaultyLanguageModel implements LanguageModel {
   #answers = 0;
   /** Answers under way. */
   #open = 0;
+  #awayUntilMs = 0;
 
   constructor(options: FaultyLanguageModelOptions) {
     this.#options = options;
@@ -36,6 +37,12 @@ export class FaultyLanguageModel implements LanguageModel {
 
   get open(): number {
     return this.#open;
+  }
+
+  /** Nobody is answered for so long. */
+  goAway(forMs: number): void {
+    this.#options.trace.note("llm", `is gone for ${forMs.toFixed(0)} ms`);
+    this.#awayUntilMs = this.#options.party.nowMs() + forMs;
   }
 
   async *answer(request: AnswerRequest, signal: AbortSignal): AsyncIterable<string> {
@@ -52,7 +59,9 @@ export class FaultyLanguageModel implements LanguageModel {
     try {
       await delay(party, habits.firstTokenMs * draw.between(0.5, 2), deaf ? undefined : signal);
       for (const [index, token] of tokens.entries()) {
-        if (index === breaksAt) throw new AntiphonError("unavailable", "The model broke off.");
+        const away = party.nowMs() < this.#awayUntilMs;
+        if (index === breaksAt || away)
+          throw new AntiphonError("unavailable", "The model broke off.");
         const stallMs = weather.strikes(draw, 0.02) ? draw.between(300, 6_000) : 0;
         const tokenMs = habits.tokenMs * draw.next() + stallMs;
         if (tokenMs >= 1) await delay(party, tokenMs, deaf ? undefined : signal);

@@ -17,6 +17,8 @@ export interface HeardWatchOptions {
   book: ReplyBook;
   ear: Ear;
   reported: boolean;
+  /** Of the session before this one. */
+  history: ReadonlyArray<{ role: string; text: string }>;
   /** A model may be asked before the turn is over: it sees words then that are no turn yet. */
   preemptive: boolean;
   /** How far a listener's reports may be behind, in ms. */
@@ -38,6 +40,10 @@ export class HeardWatch {
 
   constructor(options: HeardWatchOptions) {
     this.#options = options;
+    for (const { role, text } of options.history) {
+      if (role === "user") this.#users.push(text);
+      else this.#assistants.push(text);
+    }
   }
 
   captioned(message: ServerMessageOf<"caption">): void {

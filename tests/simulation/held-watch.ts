@@ -19,7 +19,7 @@ export interface HeldWatchOptions {
 
 export class HeldWatch {
   readonly #options: HeldWatchOptions;
-  readonly #vad: Vad = createVad({ minSpeechMs: SPEECH_MS_MAX, endSilenceMs: 64 });
+  readonly #vad: Vad = createVad({ minSpeechMs: SPEECH_MS_MAX });
   /** What sounded in the last window without speech, and how often it had been held. */
   #before: { reply: BookedReply; pauseSeq: number; resumeSeq: number } | undefined;
   #speechMs = 0;

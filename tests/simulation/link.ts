@@ -46,7 +46,7 @@ export class Link {
     );
     this.#lastDueMs = Math.max(this.#lastDueMs, arrivesMs);
     this.#underWayBytes += bytes;
-    this.#to.setTimer(this.#lastDueMs - nowMs, () => {
+    this.#to.at(this.#lastDueMs, () => {
       this.#underWayBytes -= bytes;
       if (!this.#cut) deliver();
     });

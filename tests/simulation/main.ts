@@ -11,21 +11,22 @@ interface Totals {
   mutants: number;
 }
 
-const startedMs = performance.now();
 const totals: Totals = { seeds: 0, steps: 0, violations: 0, mutantsCaught: 0, mutants: 0 };
-const options = parseOptions(process.argv.slice(2));
-if (options === undefined) {
-  process.stderr.write(USAGE);
-  process.exitCode = 2;
-} else {
+
+async function main(args: readonly string[]): Promise<number> {
+  const options = parseOptions(args);
+  if (options === undefined) {
+    process.stderr.write(USAGE);
+    return 2;
+  }
+  const startedMs = performance.now();
   if (options.kind === "trace") await showOne(options.seed);
   else if (options.kind === "run") await runAll(options.seed, options.seeds);
   else await huntAll(options.seed, options.seeds);
-  const seconds = (performance.now() - startedMs) / 1000;
-  const stepsPerSecond = Math.round(totals.steps / seconds);
   const { seeds, steps, violations, mutantsCaught, mutants } = totals;
+  const stepsPerSecond = Math.round((steps * 1000) / (performance.now() - startedMs));
   console.log(JSON.stringify({ seeds, steps, stepsPerSecond, violations, mutantsCaught, mutants }));
-  process.exitCode = violations > 0 || mutantsCaught < mutants ? 1 : 0;
+  return violations > 0 || mutantsCaught < mutants ? 1 : 0;
 }
 
 /** The whole story, a line an event. */
@@ -114,3 +115,5 @@ const VIOLATIONS_SHOWN_MAX = 5;
 const TRACE_LINES_MAX = 200;
 const LINE_CHARS_MAX = 400;
 const BAR_CHARS = 30;
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,11 +1,12 @@
 /** The server's end of a simulated world: the orchestrator's own session, transport, routing and recognition, with simulated workers, model and detector behind them. Builds it; the course of a run is `simulation.ts`'s. */
-import { AntiphonError, type SessionOptions } from "@antiphon/protocol";
+import { AntiphonError } from "@antiphon/protocol";
 import { createLog } from "@antiphon/runtime/log";
 import type { WebSocket } from "ws";
 import { createWorkerTranscriber } from "../../apps/orchestrator/src/recognition/worker-transcriber.ts";
 import { createWorkerSynthesizer } from "../../apps/orchestrator/src/routing/worker-client.ts";
 import { createWorkerRecognisers } from "../../apps/orchestrator/src/routing/worker-recognisers.ts";
 import { WorkerRegistry } from "../../apps/orchestrator/src/routing/worker-registry.ts";
+import type { ConversationEntry } from "../../apps/orchestrator/src/session/conversation.ts";
 import type { SessionSnapshot } from "../../apps/orchestrator/src/session/ports.ts";
 import { Session } from "../../apps/orchestrator/src/session/session.ts";
 import type { SessionDeps } from "../../apps/orchestrator/src/session/session-deps.ts";
@@ -15,62 +16,49 @@ import {
   connectSocket,
   WebSocketTransport,
 } from "../../apps/orchestrator/src/transport/websocket.ts";
+import type { Call, World } from "./call.ts";
 import { CodedDetector } from "./coded-detector.ts";
 import type { Draw } from "./draw.ts";
 import { FaultyLanguageModel } from "./faulty-language-model.ts";
-import type { FrameWatch } from "./frame-watch.ts";
-import type { HeardWatch } from "./heard-watch.ts";
-import type { HeldWatch } from "./held-watch.ts";
-import type { Lexicon } from "./recognition-service.ts";
-import type { Scenario } from "./scenario.ts";
 import type { ServerEnd } from "./socket-pair.ts";
-import type { Trace } from "./trace.ts";
-import type { Verdict } from "./verdict.ts";
-import type { Party, VirtualClock } from "./virtual-clock.ts";
-import type { VoiceLedger } from "./voice-ledger.ts";
-import { type VoiceCounts, watchSynthesizer } from "./watched-synthesizer.ts";
-import type { Weather } from "./weather.ts";
+import { watchSynthesizer } from "./watched-synthesizer.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
 export interface OrchestratorSideOptions {
-  scenario: Scenario;
-  clock: VirtualClock;
-  party: Party;
-  world: Party;
+  world: World;
   draw: Draw;
-  weather: Weather;
-  trace: Trace;
-  verdict: Verdict;
-  ledger: VoiceLedger;
-  lexicon: Lexicon;
-  counts: VoiceCounts;
-  frames: FrameWatch;
-  heard: HeardWatch;
-  held: HeldWatch;
-  /** Nothing that was stopped waits for its last report. */
-  settled(): boolean;
+  /** The one under way. */
+  call(): Call;
 }
 
 export class OrchestratorSide {
   readonly pool: WorkerPool;
   readonly llm: FaultyLanguageModel;
   readonly detector: CodedDetector;
-  session: Session | undefined;
-  /** Why the session ended, "normal" or a code. */
-  ended: string | undefined;
   readonly #options: OrchestratorSideOptions;
   readonly #deps: SessionDeps;
+  #record: SessionSnapshot | undefined;
 
   constructor(options: OrchestratorSideOptions) {
     this.#options = options;
-    const { clock, party, world, draw, weather, trace, verdict, ledger, lexicon } = options;
-    const { scenario, counts, frames, heard, held } = options;
+    const { world, draw, call } = options;
+    const {
+      scenario,
+      clock,
+      server: party,
+      weather,
+      trace,
+      verdict,
+      ledger,
+      lexicon,
+      counts,
+    } = world;
     const arrivals = clock.party("arrivals", party);
     const random = draw.stream("routing");
     const registry = new WorkerRegistry({ clock: party, log: LOG });
     this.pool = new WorkerPool({
       clock,
-      world,
+      world: clock.party("launcher"),
       workers: scenario.workers,
       orchestrator: arrivals,
       registry,
@@ -79,9 +67,9 @@ export class OrchestratorSide {
       ledger,
       lexicon,
       trace,
-      onAudioRead: (utteranceId, attempt) => frames.read(utteranceId, attempt),
       voice: scenario.voice,
       recognition: scenario.recognition,
+      onAudioRead: (utteranceId, attempt) => call().frames.read(utteranceId, attempt),
     });
     const { connections } = this.pool;
     const routing = { registry, connections, random: () => random.next() };
@@ -92,14 +80,14 @@ export class OrchestratorSide {
       weather,
       trace,
       habits: scenario.llm,
-      onAsked: (request) => heard.asked(request),
+      onAsked: (request) => call().heard.asked(request),
     });
     this.detector = new CodedDetector({
       party: arrivals,
       draw: draw.stream("detector"),
       weather,
-      onWindow: (window) => held.window(window),
-      onJudged: (window) => held.judged(window),
+      onWindow: (window) => call().held.window(window),
+      onJudged: (window) => call().held.judged(window),
     });
     this.#deps = {
       clock: party,
@@ -115,8 +103,8 @@ export class OrchestratorSide {
         {
           verdict,
           counts,
-          onTaken: (utteranceId) => frames.took(utteranceId),
-          onOver: (utteranceId) => frames.over(utteranceId),
+          onTaken: (utteranceId) => call().frames.took(utteranceId),
+          onOver: (utteranceId) => call().frames.over(utteranceId),
         },
       ),
       llm: this.llm,
@@ -124,47 +112,59 @@ export class OrchestratorSide {
     };
   }
 
+  /** What a successor would be given of the last session. */
+  get record(): { history: readonly ConversationEntry[]; turnNumber: number } {
+    const { history = [], turnNumber = 0 } = this.#record ?? {};
+    return { history, turnNumber };
+  }
+
   /** A socket with a lease, as the session host takes it. */
   accept(socket: ServerEnd): void {
-    const { heard, settled, verdict, trace } = this.#options;
+    const { world, call: current } = this.#options;
+    const { verdict, trace, scenario } = world;
+    const call = current();
+    const { identity } = call;
     const webSocket = socket as unknown as WebSocket;
-    const transport = new WebSocketTransport(webSocket, LEASE_EPOCH);
+    const transport = new WebSocketTransport(webSocket, identity.leaseEpoch);
     const session = new Session(
       this.#deps,
-      { sessionId: "s", leaseEpoch: LEASE_EPOCH, history: [], turnNumber: 0 },
+      { sessionId: "s", ...identity },
       {
         transport,
         records: {
-          put: (snapshot: SessionSnapshot) => heard.written(snapshot, settled()),
+          put: (snapshot) => {
+            this.#record = snapshot;
+            call.heard.written(snapshot, call.settled);
+          },
           flush: () => Promise.resolve(),
         },
         onEnded: (end) => {
-          verdict.demand(this.ended === undefined, "terminal", "the session ends twice");
+          verdict.demand(call.ended === undefined, "terminal", "the session ends twice");
           const error = end.kind === "error" ? AntiphonError.from(end.error) : undefined;
-          this.ended = error?.code ?? "normal";
-          trace.note("orchestrator", `session ended: ${this.ended}`);
+          const code = error?.code ?? "normal";
+          call.ended = code;
+          trace.note("orchestrator", `session ended: ${code}`);
+          const expected = scenario.severity === 0 ? FAULTLESS_ENDS : ENDS;
           verdict.demand(
-            this.ended !== "internal",
+            expected.has(code),
             "fault",
-            () =>
-              `the session failed: ${String((error?.cause as Error | undefined)?.stack ?? error?.stack)}`,
+            () => `the session ends with ${code}: ${stackOf(error)}`,
           );
         },
       },
     );
-    this.session = session;
+    call.session = session;
     connectSocket(webSocket, session, transport);
-  }
-
-  /** Whether a typed turn would be taken now. */
-  takesTurns(options: SessionOptions): boolean {
-    const kind = this.session?.state.kind;
-    return (
-      options.respond !== false && kind !== undefined && kind !== "idle" && kind !== "terminated"
-    );
   }
 }
 
-const LEASE_EPOCH = 1;
+function stackOf(error: Error | undefined): string {
+  const cause = error?.cause instanceof Error ? error.cause : error;
+  return String(cause?.stack);
+}
+
+/** A worker or a voice that cannot be had; nobody here stands still for the 10 s after which a reader is lost. */
+const ENDS: ReadonlySet<string> = new Set(["normal", "unavailable", "overloaded"]);
+const FAULTLESS_ENDS: ReadonlySet<string> = new Set(["normal"]);
 const DEFAULTS = { idleTimeoutMs: 120_000, synthesisOpenTimeoutMs: 5_000 };
 const LOG = createLog({ name: "simulation", level: "silent" });

@@ -71,6 +71,7 @@ export class Person {
     this.#busy = false;
     this.#frames = [];
     this.#afterwards = undefined;
+    if (this.#stopped) return;
     if (this.#muted) this.#options.conversation.unmute();
     this.#muted = false;
     if (this.#options.habits.commits) this.#options.conversation.inputCommit();
@@ -88,7 +89,7 @@ export class Person {
     if (frame.probability >= 0.35) this.spokeAtMs = party.nowMs();
     conversation.sendMicrophone(micSamples(frame, () => draw.next()));
     this.#sent++;
-    party.setTimer(this.#startedMs + this.#sent * 20 - party.nowMs(), () => this.#beat());
+    party.at(this.#startedMs + this.#sent * 20, () => this.#beat());
   }
 
   /** Thinks of the next thing once the last is done. */

@@ -71,7 +71,7 @@ export function openPageListener(options: ListenerOptions): Listener {
       ear.hear(block, 32_768);
       pulled += QUANTUM_SAMPLES;
     }
-    audio.setTimer(startMs + pulled / 48 - audio.nowMs(), beat);
+    audio.at(startMs + pulled / 48, beat);
   };
   worklet.opening = host;
   const player = new Player({
@@ -150,16 +150,14 @@ class AudioThread {
     let toPageMs = 0;
     this.pagePort.postMessage = (data) => {
       toAudioMs = Math.max(toAudioMs, audio.nowMs() + late.between(0.1, PORT_MS_MAX));
-      audio.setTimer(toAudioMs - audio.nowMs(), () => {
+      audio.at(toAudioMs, () => {
         overhear(ear, data as PlayerCommand);
         workletPort.onmessage?.({ data } as never);
       });
     };
     workletPort.postMessage = (data) => {
       toPageMs = Math.max(toPageMs, arrivals.nowMs() + late.between(0.1, PORT_MS_MAX));
-      arrivals.setTimer(toPageMs - arrivals.nowMs(), () =>
-        this.pagePort.onmessage?.({ data } as never),
-      );
+      arrivals.at(toPageMs, () => this.pagePort.onmessage?.({ data } as never));
     };
     worklet.workletPort = workletPort;
     const { processor } = worklet;

@@ -153,7 +153,7 @@ export class RecognitionStream {
     const { party } = this.#options;
     const nowMs = party.nowMs();
     this.#busyUntilMs = Math.max(this.#busyUntilMs, nowMs) + ms;
-    party.setTimer(this.#busyUntilMs - nowMs, () => {
+    party.at(this.#busyUntilMs, () => {
       if (!this.#over) done();
     });
   }

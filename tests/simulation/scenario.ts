@@ -30,7 +30,9 @@ export interface WorldFaults {
   serverStalls: number;
   clientStalls: number;
   workerDeaths: number;
-  /** The client is gone, once and for all. */
+  /** The model answers nobody for some seconds. */
+  llmOutages: number;
+  /** The connection is; the client may call again. */
   clientLost: number;
   /** A report of the listener's arrives twice, the second time late. */
   staleReports: number;
@@ -93,6 +95,7 @@ export function drawScenario(seed: number): Scenario {
       serverStalls: draw.pick([0, 0.05, 0.3]),
       clientStalls: draw.pick([0, 0.05, 0.3]),
       workerDeaths: draw.pick([0, 0.05, 0.2]),
+      llmOutages: draw.pick([0, 0.05, 0.15]),
       clientLost: draw.pick([0, 0, 0.03]),
       staleReports: draw.pick([0, 0, 0.5]),
       falseReports: draw.pick([0, 0, 0.2]),

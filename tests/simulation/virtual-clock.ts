@@ -53,8 +53,8 @@ export class VirtualClock {
     }
   }
 
-  set(party: Party, delayMs: number, action: () => void): Entry {
-    const dueMs = this.#nowMs + Math.max(0, delayMs);
+  set(party: Party, atMs: number, action: () => void): Entry {
+    const dueMs = Math.max(this.#nowMs, atMs);
     const entry = { dueMs, wantedMs: dueMs, order: this.#order++, party, action };
     this.#push(entry);
     return entry;
@@ -126,7 +126,12 @@ export class Party implements Clock {
   }
 
   setTimer(delayMs: number, action: () => void): Timer {
-    const entry = this.#clock.set(this, delayMs, action);
+    return this.at(this.#clock.nowMs + Math.max(0, delayMs), action);
+  }
+
+  /** A moment rather than a delay: added to the time of asking, the same moment would come out otherwise in its last digit. */
+  at(atMs: number, action: () => void): Timer {
+    const entry = this.#clock.set(this, atMs, action);
     this.#pending++;
     return {
       cancel: () => {
