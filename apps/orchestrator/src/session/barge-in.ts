@@ -266,8 +266,8 @@ export class BargeIn {
 
   /** Whether words of a short sound are words: half a syllable makes a recogniser guess, and it knows that it does. */
   #trusted(text: string): boolean {
-    const { speechSamples, confidence } = this.#sound;
-    if (speechSamples >= samplesOf(this.#settings.minDurationMs)) return true;
+    const { startSample, endSample, confidence } = this.#sound;
+    if (endSample - startSample >= samplesOf(UNTRUSTED_MS_MAX)) return true;
     const distinct = new Set(this.#backchannels.meaningful(text)).size;
     return confidence >= CONFIDENCE_MIN || distinct >= CLEAR_WORDS_MIN;
   }
@@ -348,6 +348,8 @@ const PASS_AUDIO_MS_MIN = 96;
  * nineteen short words that it understood to 0.64 and more.
  */
 const CONFIDENCE_MIN = 0.62;
+/** Backchannels of one word that were misheard last 320 to 550 ms; a phrase in a language that the recogniser does not know lasts longer. */
+const UNTRUSTED_MS_MAX = 560;
 /** The last sound of a word is quieter than the detector's threshold, and a recogniser that hears it whole is surer. */
 const TAIL_MS = 100;
 /** By then a pass that has the tail is there; should the last word on it be a word after all, the turn's end stops the reply. */
