@@ -118,6 +118,18 @@ describe("a session's voice", () => {
     });
   });
 
+  it("that nobody waits for any more is given back, granted or not", async () => {
+    const answer = Promise.withResolvers<void>();
+    const worker = await join({ startsAfter: answer.promise });
+    const patience = new AbortController();
+    const opening = synthesizer().open(SESSION, patience.signal);
+    await vi.waitFor(() => expect(worker.started).toHaveLength(1));
+    patience.abort(new Error("hung up"));
+    await expect(opening).rejects.toThrow("hung up");
+    await vi.waitFor(() => expect(worker.endedSessions).toEqual(worker.started));
+    answer.resolve();
+  });
+
   it("goes to the next worker when one refuses, and is overloaded when all do", async () => {
     const full = new AntiphonError("overloaded", "full");
     await join({ refuse: full });

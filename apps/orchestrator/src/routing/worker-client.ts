@@ -13,7 +13,7 @@ import type {
 import { type NoWorker, type RouteRequest, rankWorkers, voicesOf } from "./router.ts";
 import { SpeechFeed } from "./speech-feed.ts";
 import { SynthesisChannel } from "./synthesis-channel.ts";
-import type { WorkerConnections } from "./worker-connections.ts";
+import type { WorkerConnection, WorkerConnections } from "./worker-connections.ts";
 import type { WorkerRegistry, WorkerView } from "./worker-registry.ts";
 
 export interface WorkerSynthesizerOptions {
@@ -318,6 +318,8 @@ async function place(
         );
         return { worker, sessionId, granted };
       } catch (reason) {
+        // It may have been granted all the same: then nobody else would ever give it back.
+        if (start.signal.aborted) giveBack(connections.of(worker), sessionId, clock, log);
         if (limit.signal.aborted) throw limit.signal.reason;
         refusal = fromConnectError(reason);
         refused.add(worker.workerId);
@@ -333,6 +335,14 @@ async function place(
   } finally {
     limit.dispose();
   }
+}
+
+function giveBack({ tts }: WorkerConnection, sessionId: string, clock: Clock, log: Log): void {
+  const limit = deadline(clock, START_DEADLINE_MS, () => late());
+  tts
+    .endSession({ sessionId }, { signal: limit.signal })
+    .catch((reason: unknown) => log.debug({ sessionId, err: reason }, "a claim may be left over"))
+    .finally(() => limit.dispose());
 }
 
 const late = () => new AntiphonError("unavailable", "The voice worker did not answer in time.");

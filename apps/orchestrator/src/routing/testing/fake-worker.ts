@@ -17,6 +17,8 @@ export interface FakeWorkerScript {
   frames?: number;
   /** Answers StartSession with this. */
   refuse?: AntiphonError;
+  /** Answers StartSession no sooner. */
+  startsAfter?: Promise<void>;
   /** Breaks every connection after this many frames of an utterance. */
   dieAfterFrames?: number;
   /** Ends the first utterance with this. */
@@ -39,10 +41,11 @@ export class FakeWorker {
       acceptCompression: [],
       routes: ({ service }) => {
         service(TtsService, {
-          startSession: (request, { requestHeader }) => {
+          startSession: async (request, { requestHeader }) => {
             this.authorizations.add(requestHeader.get("authorization"));
             if (this.script.refuse !== undefined) throw toConnectError(this.script.refuse);
             this.started.push(request.sessionId);
+            await this.script.startsAfter;
             return {
               model: request.model,
               voice: request.voice,
