@@ -89,7 +89,15 @@ export class Call {
       reportLagMs: () => this.client.listener.reportLagMs,
       clientStalled: () => clock.nowMs - this.#clientStalledMs < STALL_FELT_MS,
     });
-    this.held = new HeldWatch({ party: server, verdict, book, voice: counts, gatesShut, options });
+    this.held = new HeldWatch({
+      party: server,
+      verdict,
+      book,
+      voice: counts,
+      gatesShut,
+      heard: () => this.messages.state?.userSpeaking === true,
+      options,
+    });
     this.messages = new MessageWatch({
       verdict,
       trace,

@@ -34,6 +34,7 @@ export class HeardWatch {
   readonly #assistants: string[] = [];
   /** Of the person's own, which are numbered. */
   #lastWord = 0;
+  readonly #understood = new Set<number>();
   #gone = false;
   /** The client's answer to a clear has arrived. */
   readonly #answeredClears = new Set<number>();
@@ -64,7 +65,18 @@ export class HeardWatch {
         () => `the person's word p${word} comes after p${this.#lastWord}`,
       );
       this.#lastWord = word;
+      this.#understood.add(word);
     }
+  }
+
+  /** Nothing failed, and all was said that will be: each word is in some turn. */
+  allSaid(words: readonly number[]): void {
+    const lost = words.filter((word) => !this.#understood.has(word));
+    this.#options.verdict.demand(
+      lost.length === 0,
+      "turns",
+      () => `of what the person said, ${lost.map((word) => `p${word}`).join(" ")} is in no turn`,
+    );
   }
 
   /** The session took a typed turn. */

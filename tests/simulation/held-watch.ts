@@ -14,13 +14,16 @@ export interface HeldWatchOptions {
   voice: VoiceCounts;
   /** PAUSE was said to every voice that speaks. */
   gatesShut(): boolean;
+  /** The session says that the person speaks: it takes them for no echo. */
+  heard(): boolean;
   options: SessionOptions;
 }
 
 export class HeldWatch {
   readonly #options: HeldWatchOptions;
   readonly #vad: Vad = createVad({ minSpeechMs: SPEECH_MS_MAX });
-  /** What sounded in the last window without speech, and how often it had been held. */
+  #quietWindows = 0;
+  /** What sounded in the last window of silence, and how often it had been held. */
   #before: { reply: BookedReply; pauseSeq: number; resumeSeq: number } | undefined;
   #speechMs = 0;
 
@@ -30,16 +33,19 @@ export class HeldWatch {
 
   /** Before the session gets it. */
   window(window: VadWindow): void {
-    if (window.probability >= SPEECH_PROBABILITY_MIN) return;
+    this.#quietWindows = window.probability >= SPEECH_PROBABILITY_MIN ? 0 : this.#quietWindows + 1;
+    if (this.#quietWindows < SILENCE_WINDOWS_MIN) return;
     const reply = this.#options.book.sounding;
     this.#before = reply && { reply, pauseSeq: reply.pauseSeq, resumeSeq: reply.resumeSeq };
   }
 
   judged(window: VadWindow): void {
-    const { party, verdict, options } = this.#options;
+    const { party, verdict, options, heard } = this.#options;
     const started = this.#vad.push(window).some((event) => event.kind === "speech-started");
     if (this.#vad.speaking) this.#speechMs = party.nowMs();
     if (!started || this.#before === undefined || options.interruption?.enabled === false) return;
+    // What is an echo and what is not is for recordings to show.
+    if (!heard()) return;
     const { reply, pauseSeq, resumeSeq } = this.#before;
     verdict.demand(
       reply.heldSinceMs !== undefined ||
@@ -72,8 +78,10 @@ export class HeldWatch {
   }
 }
 
-/** Six windows: whatever waits longer before it pauses is deaf. */
-const SPEECH_MS_MAX = 192;
+/** Whatever waits longer before it pauses is deaf; a window here and there may be taken for an echo. */
+const SPEECH_MS_MAX = 480;
 const SPEECH_PROBABILITY_MIN = 0.35;
+/** 256 ms: what follows is another sound. */
+const SILENCE_WINDOWS_MIN = 8;
 /** The longest time-out that is drawn, and a detector and a recogniser at their latest. */
 const UNDECIDED_MS_MAX = 4_000;

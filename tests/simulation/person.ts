@@ -52,8 +52,8 @@ export class Person {
   #afterwards: (() => void) | undefined;
   #startedMs: number;
   #sent = 0;
-  /** The last frame of speech that was sent. */
-  spokeAtMs = Number.NEGATIVE_INFINITY;
+  /** Numbers of their own words that were spoken to the end. */
+  readonly said: number[] = [];
 
   constructor(options: PersonOptions) {
     this.#options = options;
@@ -86,7 +86,7 @@ export class Person {
     const { party, draw, conversation } = this.#options;
     if (this.#busy) this.#act();
     const frame = this.#frames.shift() ?? { probability: draw.between(0, 0.2), word: 0 };
-    if (frame.probability >= 0.35) this.spokeAtMs = party.nowMs();
+    if (frame.word > 0 && this.#frames[0]?.word !== frame.word) this.#said(frame.word);
     conversation.sendMicrophone(micSamples(frame, () => draw.next()));
     this.#sent++;
     party.at(this.#startedMs + this.#sent * 20, () => this.#beat());
@@ -173,7 +173,7 @@ export class Person {
     for (let word = 0; word < words; word++) {
       const text = draw.chance(0.05) ? "and" : `p${++this.#words}`;
       said.push(text);
-      this.#pronounce(lexicon.push({ text, frames: draw.whole(6, 16) }) - 1);
+      this.#pronounce(lexicon.push({ text, frames: draw.whole(CLEAR_FRAMES, 18) }) - 1);
       const pause = draw.chance(0.12) ? draw.whole(10, 45) : draw.whole(0, 6);
       if (word < words - 1) this.#pause(pause);
     }
@@ -197,10 +197,16 @@ export class Person {
     }
   }
 
+  #said(word: number): void {
+    const number = /^p(\d+)$/u.exec(this.#options.lexicon[word]?.text ?? "")?.[1];
+    if (number !== undefined) this.said.push(Number(number));
+  }
+
   #pronounce(word: number): void {
     const { draw, lexicon } = this.#options;
     for (let frame = 0; frame < (lexicon[word]?.frames ?? 0); frame++) {
-      const faint = draw.chance(0.08);
+      // A word begins clearly enough to be noticed; what follows may be swallowed.
+      const faint = draw.chance(0.12) && frame >= CLEAR_FRAMES;
       this.#frames.push({ probability: faint ? draw.between(0, 0.4) : draw.between(0.6, 1), word });
     }
   }
@@ -212,6 +218,9 @@ export class Person {
     }
   }
 }
+
+/** Five windows of the detector's. */
+const CLEAR_FRAMES = 8;
 
 /** Nothing: a word's number starts at 1. */
 export const NO_WORD: Lexicon[number] = { text: "", frames: 0 };

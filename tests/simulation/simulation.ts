@@ -104,6 +104,15 @@ class Simulation {
     this.#leaks();
   }
 
+  /** Nothing fails, nobody is muted, and no word over a reply counts for nothing. */
+  get #hearsEverything(): boolean {
+    const { severity, person, options } = this.#scenario;
+    const { enabled = true, mode = "adaptive", minWords = 1 } = options.interruption ?? {};
+    return (
+      severity === 0 && person.muting === 0 && enabled && mode === "adaptive" && minWords === 1
+    );
+  }
+
   /** Steps until then, or until there is no reason to. */
   async #until(untilMs: number, enough: () => boolean): Promise<void> {
     const { clock, verdict } = this.#world;
@@ -145,7 +154,10 @@ class Simulation {
       restsSinceMs = rests ? (restsSinceMs ?? clock.nowMs) : undefined;
       return restsSinceMs !== undefined && clock.nowMs - restsSinceMs >= REST_MS_MIN;
     });
-    const { session, ended, client } = this.#call;
+    const { session, ended, client, heard } = this.#call;
+    if (verdict.clean && ended === undefined && this.#hearsEverything) {
+      heard.allSaid(client.person?.said ?? []);
+    }
     verdict.demand(
       !verdict.clean || clock.nowMs < deadlineMs,
       "quiet",

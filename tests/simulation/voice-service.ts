@@ -120,7 +120,7 @@ export class VoiceStream {
     const { draw, weather, ledger, habits } = this.#options;
     const { utteranceId, attempt, text } = pending;
     const utterance = ledger.utterance(utteranceId, attempt, text);
-    const failsAt = weather.strikes(draw, 0.08) ? draw.below(utterance.frames + 1) : -1;
+    const failsAt = weather.strikes(draw, 0.15) ? draw.below(utterance.frames + 1) : -1;
     const crashes = weather.strikes(draw, 0.35);
     const retryable = draw.chance(0.7);
     this.#say(pending, { case: "started", value: { model: "m", voice: "v" } });

@@ -191,7 +191,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "blind-start",
-    bug: "what is said in the first half second of a reply is not heard",
+    bug: "what is said in the first second of a reply is not heard",
     plant: () => {
       const windows = new WeakMap<BargeIn, number>();
       return all(
@@ -200,7 +200,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = [
           "begin",
           (begin) =>
             function (this: BargeIn, reply) {
-              windows.set(this, 16);
+              windows.set(this, 32);
               begin.call(this, reply);
             },
         ),
