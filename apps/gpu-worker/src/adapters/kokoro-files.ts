@@ -93,7 +93,7 @@ function entriesOf(directory: string): string[] {
 function missing(directory: string, what: string): AntiphonError {
   return new AntiphonError(
     "unavailable",
-    `Kokoro's files are missing: ${what} in ${directory}. Set ANTIPHON_MODELS_DIR to the folder that holds kokoro-82m.`,
+    `Kokoro's files are missing: ${what}${directory === "" ? "" : ` in ${directory}`}. Set ANTIPHON_MODELS_DIR to the folder that holds kokoro-82m.`,
   );
 }
 

@@ -9,7 +9,7 @@ import { placeWords, soundingIn } from "./kokoro-timing.ts";
 import { type KokoroWord, kokoroWordsOf } from "./kokoro-words.ts";
 
 export interface KokoroOptions {
-  /** Folder with `config.json`, the graph and `voices/`. */
+  /** Folder with `config.json`, the graph and `voices/`; "": nobody said where. */
   modelDirectory: string;
   /** Cores one run may use. */
   threads: number;
@@ -39,6 +39,8 @@ export function createKokoroAdapter(options: KokoroOptions): SpeechAdapter {
         executionProviders: ["cpu"],
         intraOpNumThreads: options.threads,
         interOpNumThreads: 1,
+        // Threads that wait would spin: on two busy cores that costs a third more of them, and a run takes longer by as much.
+        extra: { session: { intra_op: { allow_spinning: "0" } } },
       });
       model = { files, graph, phonemise };
     },

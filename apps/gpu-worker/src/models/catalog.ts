@@ -35,7 +35,7 @@ const CATALOG: Readonly<Record<string, CatalogEntry>> = {
     licence: "Apache-2.0; phonemes by eSpeak NG, GPL-3.0",
     create: async ({ modelsDirectory }) =>
       (await import("../adapters/kokoro.ts")).createKokoroAdapter({
-        modelDirectory: join(modelsDirectory, "kokoro-82m"),
+        modelDirectory: modelsDirectory === "" ? "" : join(modelsDirectory, "kokoro-82m"),
         threads: Math.min(KOKORO_THREADS_MAX, availableParallelism()),
       }),
   },
