@@ -21,9 +21,9 @@ export type ToChild =
 export type FromChild =
   | { type: "ready"; description: ModelDescription; warmUpMs: number }
   | { type: "load-failed"; message: string }
-  /** At most 100 ms, and only on credit. */
+  /** At most 100 ms; on credit, but for models that give an utterance whole. */
   | { type: "samples"; job: number; samples: Int16Array; sampleRateHz: number }
-  /** Needs no credit: captions overtake the audio that waits. */
+  /** Needs no credit. */
   | { type: "words"; job: number; words: AdapterWord[] }
   | { type: "transcribed"; job: number; result: RecognitionResult }
   | { type: "ended"; job: number }

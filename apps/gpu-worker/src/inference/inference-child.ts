@@ -26,17 +26,21 @@ try {
   const runner = createJobRunner(adapter, send);
   process.on("message", (message) => runner.handle(message as ToChild));
   const warmUpMs = systemClock.nowMs() - startedMs;
-  send({ type: "ready", description: describe(adapter), warmUpMs });
+  void send({ type: "ready", description: describe(adapter), warmUpMs });
 } catch (reason) {
   const message = reason instanceof Error ? reason.message : String(reason);
-  send({ type: "load-failed", message: message.slice(0, 500) });
+  void send({ type: "load-failed", message: message.slice(0, 500) });
   // Time for the message to leave; the supervisor ends us sooner.
   setTimeout(() => process.exit(1), 1_000);
 }
 
-function send(message: FromChild): void {
-  // A message that cannot be sent has no reader any more: `disconnect` follows.
-  if (process.connected) process.send?.(message, undefined, undefined, () => {});
+/** Resolves when the message has left. */
+function send(message: FromChild): Promise<void> {
+  return new Promise((resolve) => {
+    // A message that cannot be sent has no reader any more: `disconnect` follows.
+    if (process.connected) process.send?.(message, undefined, undefined, () => resolve());
+    else resolve();
+  });
 }
 
 /** Nobody should wait for what a model does only at first; and how long it takes is told to whoever chooses among models. */

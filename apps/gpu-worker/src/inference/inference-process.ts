@@ -12,7 +12,8 @@ import type {
  */
 export interface InferenceProcess {
   /**
-   * Pulls a speech job's output: the child computes at most a few messages (≤ 100 ms of samples each) ahead of the reader.
+   * Pulls a speech job's output: the child computes at most a few messages (≤ 100 ms of samples each) ahead of the reader, or, where
+   * the model gives an utterance whole, all of it.
    * Aborting `signal` or leaving the loop ends the job in the child.
    */
   synthesize(request: SpeechRequest, signal: AbortSignal): AsyncIterable<SpeechOutput>;

@@ -21,7 +21,10 @@ let yielded: number;
 let runner: JobRunner;
 let script: (signal: AbortSignal) => AsyncIterable<SpeechOutput>;
 
-function runOn(wholeUtterance: boolean): void {
+function runOn(
+  wholeUtterance: boolean,
+  send: (message: FromChild) => unknown = (message) => sent.push(message),
+): void {
   const adapter: SpeechAdapter = {
     kind: "tts",
     capabilities: {
@@ -41,7 +44,7 @@ function runOn(wholeUtterance: boolean): void {
       }
     },
   };
-  runner = createJobRunner(adapter, (message) => sent.push(message));
+  runner = createJobRunner(adapter, send);
 }
 
 beforeEach(() => {
@@ -88,13 +91,23 @@ describe("a speech job", () => {
     expect(kinds().at(-1)).toBe("ended");
   });
 
-  it("of a model that gives everything at once sends its words ahead of the audio that waits", async () => {
+  it("of a model that gives everything at once waits for no credit", async () => {
     runOn(true);
     await speak(1, 2);
-    expect(kinds()).toEqual(["samples", "samples", "words"]);
-    await credit(1, 100);
-    expect(kinds().filter((kind) => kind === "samples").length).toBe(20);
-    expect(kinds().at(-1)).toBe("ended");
+    expect(kinds()).toEqual([...new Array(20).fill("samples"), "words", "ended"]);
+  });
+
+  it("of such a model goes on only when what it gave has left: its next run blocks the process", async () => {
+    const leave: Array<() => void> = [];
+    runOn(true, (message) => {
+      sent.push(message);
+      return new Promise<void>((resolve) => leave.push(resolve));
+    });
+    await speak(1, 2);
+    expect([sent.length, yielded]).toEqual([10, 1]);
+    for (const left of leave.splice(0)) left();
+    await quiet();
+    expect([sent.length, yielded]).toEqual([20, 2]);
   });
 
   it("that is cancelled while it waits for credit ends without more", async () => {

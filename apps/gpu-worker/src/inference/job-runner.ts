@@ -15,8 +15,11 @@ export interface JobRunner {
   readonly jobs: number;
 }
 
-/** Runs jobs side by side; the supervisor sends no more of them than the adapter has slots. */
-export function createJobRunner(adapter: Adapter, send: (message: FromChild) => void): JobRunner {
+/**
+ * Runs jobs side by side; the supervisor sends no more of them than the adapter has slots. What `send` gives is awaited before a
+ * model goes on: it resolves when the message has left the process.
+ */
+export function createJobRunner(adapter: Adapter, send: Send): JobRunner {
   const jobs = new Map<number, Job>();
 
   /** Whatever happens, one terminal leaves. */
@@ -71,42 +74,37 @@ interface JobContext<Request> {
   job: number;
   request: Request;
   state: Job;
-  send: (message: FromChild) => void;
+  send: Send;
 }
+
+type Send = (message: FromChild) => unknown;
 
 /**
  * A streaming adapter is pulled again only when what it gave has been sent, so it computes no further ahead than the credit.
- * One that gives an utterance whole has computed everything already: it is pulled on, so that its word timings need not wait.
+ *
+ * One that gives an utterance whole has computed it already, so nothing is saved by metering it. And what it gives must have left
+ * before it is pulled again: a run blocks this process for seconds, in which no credit is heard and nothing is sent.
  */
 async function speak(adapter: SpeechAdapter, context: JobContext<SpeechRequest>): Promise<void> {
   const { job, request, state, send } = context;
   const { signal } = state.controller;
-  let sending: Promise<void> = Promise.resolve();
+  const metered = !adapter.capabilities.wholeUtterance;
   for await (const output of adapter.synthesize(request, signal)) {
     if (signal.aborted) return;
     if (output.kind === "words") {
-      send({ type: "words", job, words: output.words });
+      await send({ type: "words", job, words: output.words });
       continue;
     }
-    sending = sending.then(() => sendSlices(context, output.samples, output.sampleRateHz));
-    // Awaited below or at the end; an abort in between is not an unhandled rejection.
-    sending.catch(() => {});
-    if (!adapter.capabilities.wholeUtterance) await sending;
-  }
-  await sending;
-}
-
-async function sendSlices(
-  { job, state, send }: JobContext<SpeechRequest>,
-  samples: Int16Array,
-  sampleRateHz: number,
-): Promise<void> {
-  const sliceSamples = Math.floor((sampleRateHz * MESSAGE_MS_MAX) / 1000);
-  for (let start = 0; start < samples.length; start += sliceSamples) {
-    await state.credit.take(state.controller.signal);
-    // A copy: the serialiser would send a subarray's bytes alone, but its memory would live on here.
-    const slice = samples.slice(start, start + sliceSamples);
-    send({ type: "samples", job, samples: slice, sampleRateHz });
+    const { samples, sampleRateHz } = output;
+    const sliceSamples = Math.floor((sampleRateHz * MESSAGE_MS_MAX) / 1000);
+    let left: unknown;
+    for (let start = 0; start < samples.length; start += sliceSamples) {
+      if (metered) await state.credit.take(signal);
+      // A copy: the serialiser would send a subarray's bytes alone, but its memory would live on here.
+      const slice = samples.slice(start, start + sliceSamples);
+      left = send({ type: "samples", job, samples: slice, sampleRateHz });
+    }
+    await left;
   }
 }
 
