@@ -157,6 +157,16 @@ describe("while a reply sounds", () => {
     expect(story.speech(2_000).told).toEqual([]);
   });
 
+  it("a turn that began before it is a turn, however short and unsure", () => {
+    const story = new Overheard();
+    story.bargeIn.end();
+    story.speech(320);
+    story.bargeIn.begin({ words: () => [] });
+    story.quiet(320);
+    expect(story.bargeIn.dismisses("Stop.", 10_000)).toBe(false);
+    expect(story.bargeIn.dismisses("Stop.")).toBe(true);
+  });
+
   it("as many words are needed as the settings say", () => {
     const story = new Overheard({ minWords: 2 }).hearing(() => "Stop.");
     expect(story.speech(400).quiet(300).told).not.toContain("stop: words");

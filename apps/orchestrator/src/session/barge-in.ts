@@ -56,6 +56,8 @@ export class BargeIn {
   #sound: Sound = newSound(0);
   #probability = 0;
   #newestSample = 0;
+  /** The input had come so far when the reply began. */
+  #repliesFromSample = 0;
 
   constructor(settings: InterruptionSettings, backchannels: Backchannels) {
     this.#settings = settings;
@@ -72,6 +74,7 @@ export class BargeIn {
   /** A reply sounds from now on. `words` are its own that sounded last, as far as they are known. */
   begin(reply: { words(): string[] }): void {
     this.#reply = reply;
+    this.#repliesFromSample = this.#newestSample;
     this.#phase = "watching";
   }
 
@@ -81,9 +84,10 @@ export class BargeIn {
     this.#phase = "watching";
   }
 
-  /** Whether a turn that came to this over a reply that goes on is no turn: somebody hummed along. */
-  dismisses(text: string): boolean {
-    if (this.#reply === undefined) return false;
+  /** Whether a turn that came to this over a reply that goes on is no turn: somebody hummed along. `fromSample`: where its speech began. */
+  dismisses(text: string, fromSample = this.#newestSample): boolean {
+    // What was begun before the reply was not said over it.
+    if (this.#reply === undefined || fromSample < this.#repliesFromSample) return false;
     // The plain detector has let it go on without asking for words.
     if (this.#settings.mode === "vad") return true;
     return this.#wordCount(text) < this.#settings.minWords || !this.#trusted(text);

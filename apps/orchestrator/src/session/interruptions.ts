@@ -7,6 +7,7 @@ import type { InterruptionSettings } from "./interruption-settings.ts";
 import { PlayingFarEnd } from "./playing-far-end.ts";
 import type { VadWindow } from "./ports.ts";
 import type { Reply } from "./reply.ts";
+import type { FinishedTurn } from "./waiting-turns.ts";
 
 export interface InterruptionsOptions {
   clock: Clock;
@@ -73,8 +74,8 @@ export class Interruptions {
   }
 
   /** A turn that ends over a reply and is none: a backchannel, or nothing may interrupt. */
-  dismisses(text: string): boolean {
-    return this.#bargeIn.dismisses(text);
+  dismisses(turn: FinishedTurn): boolean {
+    return this.#bargeIn.dismisses(turn.text, turn.fromSample);
   }
 
   /** The client, or a turn that came to words after all, ends the reply. */

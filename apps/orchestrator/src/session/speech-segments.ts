@@ -7,6 +7,8 @@ import type { TranscriptionSegment, TranscriptionStream } from "./ports.ts";
 export interface SpeechPart {
   /** Undefined until the recogniser has said it, "" where it heard or knew no words. */
   text: string | undefined;
+  /** Where its speech began; the recogniser was given a little more. */
+  fromSample: number;
   /** How much the recogniser was given. */
   audioMs: number;
 }
@@ -27,7 +29,13 @@ export interface SpeechSegmentsOptions {
 export class SpeechSegments {
   readonly #options: SpeechSegmentsOptions;
   #segment:
-    | { port: TranscriptionSegment; startSample: number; partial: string; partialEndSample: number }
+    | {
+        port: TranscriptionSegment;
+        fromSample: number;
+        startSample: number;
+        partial: string;
+        partialEndSample: number;
+      }
     | undefined;
   /** The recogniser was given what it was given up to here. */
   #forwardedSample = 0;
@@ -69,7 +77,7 @@ export class SpeechSegments {
 
   /** Speech began at this sample. */
   begin(atSample: number): void {
-    this.#begin(Math.max(this.#forwardedSample, atSample - samplesOf(LEAD_IN_MS)));
+    this.#begin(atSample, Math.max(this.#forwardedSample, atSample - samplesOf(LEAD_IN_MS)));
   }
 
   /**
@@ -92,7 +100,7 @@ export class SpeechSegments {
   /** The segment is complete, and another begins where it ends. Undefined where none is under way. */
   cut(): SpeechPart | undefined {
     const part = this.end();
-    if (part !== undefined) this.#begin(this.#forwardedSample);
+    if (part !== undefined) this.#begin(this.#forwardedSample, this.#forwardedSample);
     return part;
   }
 
@@ -102,7 +110,7 @@ export class SpeechSegments {
     if (segment === undefined) return undefined;
     this.#segment = undefined;
     const audioMs = msOf(this.#forwardedSample - segment.startSample);
-    const part: SpeechPart = { text: undefined, audioMs };
+    const part: SpeechPart = { text: undefined, fromSample: segment.fromSample, audioMs };
     this.#pendingFinals++;
     segment.port
       .finish()
@@ -132,9 +140,10 @@ export class SpeechSegments {
     this.#options.transcription.close();
   }
 
-  #begin(startSample: number): void {
+  #begin(fromSample: number, startSample: number): void {
     this.#forwardedSample = Math.max(0, startSample);
     const segment = {
+      fromSample,
       startSample: this.#forwardedSample,
       partial: "",
       partialEndSample: this.#forwardedSample,

@@ -33,7 +33,7 @@ function talking(options: Partial<EndpointingOptions> = {}, inputClock?: "sample
     cutter.speechStarted();
     speaking = true;
     clock.advance(audioMs);
-    const part: SpeechPart = { text, audioMs };
+    const part: SpeechPart = { text, fromSample: 0, audioMs };
     silentSinceMs = clock.nowMs();
     cutter.speechEnded(silentSinceMs);
     cutter.add(part);

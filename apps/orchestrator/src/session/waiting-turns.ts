@@ -8,6 +8,8 @@ export interface FinishedTurn {
   text: string;
   /** It was `input_commit` that ended it. */
   committed: boolean;
+  /** Where its first speech began in the input; undefined where nothing was said. */
+  fromSample: number | undefined;
   /** Injected clock; undefined where nothing was said. */
   endOfSpeechMs: number | undefined;
   /** End of speech → the turn was declared over, or would have been, had its words been known by then. */
@@ -92,6 +94,7 @@ export class WaitingTurns {
     return {
       text: closed(textOf(parts)),
       committed,
+      fromSample: parts[0]?.fromSample,
       endOfSpeechMs,
       endpointingMs: Math.max(0, overMs - (endOfSpeechMs ?? overMs)),
       transcriptionMs: nowMs - overMs,
