@@ -92,6 +92,27 @@ describe("the filter", () => {
   });
 });
 
+describe("a wide transition, for a detector", () => {
+  const wide = { fromHz: 48_000, toHz: 16_000, transition: "wide" } as const;
+
+  it.each([100, 1_000, 4_000, 6_000])("keeps %i Hz within 0.3 dB", (hz) => {
+    const input = sine({ hz, rateHz: 48_000, samples: 48_000 });
+    const output = resample(input, wide).subarray(500, 15_500);
+    expect(Math.abs(rmsDbfs(output) - rmsDbfs(input))).toBeLessThan(0.3);
+  });
+
+  it.each([9_500, 12_000, 23_000])("lets nothing of %i Hz alias", (hz) => {
+    const input = sine({ hz, rateHz: 48_000, samples: 48_000, amplitude: 0.9 });
+    const output = resample(input, wide).subarray(500, 15_500);
+    expect(rmsDbfs(output) - rmsDbfs(input)).toBeLessThan(-60);
+  });
+
+  it("looks less far ahead than a narrow one", () => {
+    const narrow = createResampler({ fromHz: 48_000, toHz: 16_000 });
+    expect(createResampler(wide).lookAheadSamples).toBeLessThan(narrow.lookAheadSamples / 2);
+  });
+});
+
 describe("rates that make no sense", () => {
   it.each([
     [0, 48_000],

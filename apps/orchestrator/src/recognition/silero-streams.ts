@@ -90,6 +90,7 @@ class SileroStream {
   readonly #resampler: Resampler = createResampler({
     fromHz: SAMPLE_RATE_HZ,
     toHz: SPEECH_SAMPLE_RATE_HZ,
+    transition: "wide",
   });
   /** The last 64 samples of the window before (zeros at first), then what is not judged yet. */
   #samples = new Float32Array(CONTEXT_SAMPLES + 4 * WINDOW_SAMPLES);
