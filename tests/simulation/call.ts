@@ -84,6 +84,7 @@ export class Call {
       book,
       ear,
       reported,
+      faultless: scenario.severity === 0,
       history: identity.history,
       preemptive: options.preemptiveGeneration === true,
       reportLagMs: () => this.client.listener.reportLagMs,

@@ -17,6 +17,8 @@ export interface HeardWatchOptions {
   book: ReplyBook;
   ear: Ear;
   reported: boolean;
+  /** Nothing fails in this run. */
+  faultless: boolean;
   /** Of the session before this one. */
   history: ReadonlyArray<{ role: string; text: string }>;
   /** A model may be asked before the turn is over: it sees words then that are no turn yet. */
@@ -131,6 +133,7 @@ export class HeardWatch {
     this.#captions(reply);
     if (!reply.interrupted) this.#wholly(reply, heard, sent);
     else if (reported) this.#exactly(reply, heard);
+    else if (this.#options.faultless) this.#roughly(reply, heard);
   }
 
   asked(request: AnswerRequest): void {
@@ -193,6 +196,22 @@ export class HeardWatch {
     );
   }
 
+  /** Nobody reports: the paced clock stands for the listener, wrong by what a network and a player are late by. */
+  #roughly(reply: BookedReply, heard: string[]): void {
+    const { verdict, ear } = this.#options;
+    if (!this.#answeredClears.has(reply.epoch + 1) || !ear.trusts(reply.epoch)) return;
+    const played = ear.played(reply.epoch);
+    const guessed = this.#isGuessed(reply) ? GUESSED_WORDS : 0;
+    const least = wordsUntil(reply, played - UNREPORTED_SAMPLES_MAX).length - guessed;
+    const most = wordsUntil(reply, played + UNREPORTED_SAMPLES_MAX).length + guessed;
+    verdict.demand(
+      heard.length >= least && heard.length <= most,
+      "history",
+      () =>
+        `${played} samples of ${reply.replyId} sounded, and ${heard.length} words are remembered: ${least} to ${most} would do`,
+    );
+  }
+
   /** Some of it had no timings when it was cut. */
   #isGuessed(reply: BookedReply): boolean {
     return reply.utterances.some(
@@ -245,5 +264,7 @@ export class HeardWatch {
   }
 }
 
+/** A quarter of a second: what a player collects before it begins, a device's block, and a network that wavers by 40 ms. */
+const UNREPORTED_SAMPLES_MAX = 12_000;
 /** A voice without timings is estimated by its letters. */
 const GUESSED_WORDS = 2;
