@@ -76,6 +76,20 @@ export function describeSpeechAdapter(options: AdapterContractOptions): void {
       expect(words.every((word) => word.measured)).toBe(options.measuredTimings);
     });
 
+    it("gives the times of words before a listener can have heard them", async () => {
+      let givenSeconds = 0;
+      const text = `${SENTENCE.slice(0, -1)}, and ${SENTENCE.toLowerCase()}`;
+      for await (const output of adapter.synthesize(request({ text }), NEVER)) {
+        if (output.kind === "samples") givenSeconds += output.samples.length / output.sampleRateHz;
+        else {
+          for (const { startSeconds } of output.words) {
+            expect(givenSeconds - startSeconds).toBeLessThanOrEqual(1);
+          }
+        }
+      }
+      expect(givenSeconds).toBeGreaterThan(2);
+    });
+
     it("is shorter when asked to be faster, longer when slower", async () => {
       const durations: number[] = [];
       for (const speed of [1.6, 1, 0.6]) {
@@ -128,7 +142,7 @@ async function spoken(
   const samples: number[] = [];
   const words: AdapterWord[] = [];
   let rateHz = 0;
-  for await (const output of adapter.synthesize(request, new AbortController().signal)) {
+  for await (const output of adapter.synthesize(request, NEVER)) {
     if (output.kind === "words") {
       words.push(...output.words);
       continue;
@@ -141,4 +155,5 @@ async function spoken(
   return { samples, rateHz, words };
 }
 
+const NEVER = new AbortController().signal;
 const SENTENCE = "Well, the quick brown fox jumps over the lazy dog.";

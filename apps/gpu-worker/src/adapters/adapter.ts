@@ -9,8 +9,9 @@ export interface SpeechAdapter {
   /** Brings the model into memory; called once, before anything else. */
   load(): Promise<void>;
   /**
-   * Speaks one piece of text, a sentence at most. Yields samples as they are computed, then the word timings if it has any.
-   * Text without anything to pronounce yields nothing. Must notice `signal` between steps and return.
+   * Speaks one piece of text, a sentence at most. Yields samples as they are computed, and the word timings, if it has any, as soon
+   * as they can be known: at the latest behind the first second of the samples that they are in. Behind more they would wait for a
+   * listener's buffers, and come when the words had been heard. Text without anything to pronounce yields nothing. Must notice `signal` between steps and return.
    */
   synthesize(request: SpeechRequest, signal: AbortSignal): AsyncIterable<SpeechOutput>;
 }
@@ -47,6 +48,14 @@ export interface AdapterWord {
   endSeconds: number;
   /** Measured by the model, or estimated. */
   measured: boolean;
+}
+
+/** Samples that were computed whole, parted where their words go in between. */
+export function firstSecond(
+  samples: Int16Array,
+  sampleRateHz: number,
+): [first: Int16Array, rest: Int16Array] {
+  return [samples.subarray(0, sampleRateHz), samples.subarray(sampleRateHz)];
 }
 
 /** Samples in, text out. */

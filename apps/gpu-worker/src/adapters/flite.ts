@@ -1,6 +1,11 @@
 /** Flite: small English voices on the CPU, straight from an npm package. Owns text preparation, voices and word timings; WASI is in `flite-command.ts`. */
 import { AntiphonError } from "@antiphon/protocol";
-import type { SpeechAdapter, SpeechCapabilities, SpeechRequest } from "./adapter.ts";
+import {
+  firstSecond,
+  type SpeechAdapter,
+  type SpeechCapabilities,
+  type SpeechRequest,
+} from "./adapter.ts";
 import { createFliteCommand, type FliteCommand } from "./flite-command.ts";
 import { placeTokens, SILENCE, type Token } from "./flite-words.ts";
 
@@ -11,7 +16,7 @@ export interface FliteOptions {
 
 /**
  * A run blocks the child: 60 ms for a sentence of 3 s. Between runs other jobs get their turn, and word timings are looked up
- * only after the audio has left.
+ * only after a second of audio has left.
  */
 export function createFliteAdapter(options: FliteOptions): SpeechAdapter {
   let command: FliteCommand | undefined;
@@ -35,10 +40,14 @@ export function createFliteAdapter(options: FliteOptions): SpeechAdapter {
       const { audio, phones } = command.speak(text, request);
       // Text that Flite cannot read comes back as silence, without an error.
       if (phones.every((phone) => phone.name === SILENCE)) return;
-      yield { kind: "samples", samples: audio.samples, sampleRateHz: audio.sampleRateHz };
+      const { sampleRateHz } = audio;
+      const [first, rest] = firstSecond(audio.samples, sampleRateHz);
+      yield { kind: "samples", samples: first, sampleRateHz };
       const tokens = await pronunciations.tokensOf(request.text, signal);
       if (signal.aborted) return;
       yield { kind: "words", words: placeTokens(tokens, phones) };
+      if (signal.aborted || rest.length === 0) return;
+      yield { kind: "samples", samples: rest, sampleRateHz };
     },
   };
 }

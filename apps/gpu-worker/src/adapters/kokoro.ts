@@ -1,6 +1,11 @@
 /** Kokoro-82M: neural English voices on the CPU. Owns the run of its graph, clause by clause; text, phonemes and timings are in `kokoro-*.ts`. */
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import type { AdapterWord, SpeechAdapter, SpeechRequest } from "./adapter.ts";
+import {
+  type AdapterWord,
+  firstSecond,
+  type SpeechAdapter,
+  type SpeechRequest,
+} from "./adapter.ts";
 import { cutClauses } from "./kokoro-clauses.ts";
 import { type KokoroFiles, openKokoroFiles, STYLE_WIDTH, SYMBOLS_MAX } from "./kokoro-files.ts";
 import { type Accent, type Phonemiser, phonemesOf, pronounce } from "./kokoro-phonemes.ts";
@@ -62,9 +67,14 @@ export function createKokoroAdapter(options: KokoroOptions): SpeechAdapter {
         const startSamples = givenSamples + samples.length - spoken.samples.length;
         givenSamples += samples.length;
         pauseSeconds = pauseAfter(clause) / request.speed;
-        yield { kind: "samples", samples, sampleRateHz: SAMPLE_RATE_HZ };
+        const [first, rest] = firstSecond(samples, SAMPLE_RATE_HZ);
+        yield { kind: "samples", samples: first, sampleRateHz: SAMPLE_RATE_HZ };
         if (signal.aborted) return;
         yield { kind: "words", words: moved(spoken.words, startSamples / SAMPLE_RATE_HZ) };
+        if (signal.aborted) return;
+        if (rest.length > 0) {
+          yield { kind: "samples", samples: rest, sampleRateHz: SAMPLE_RATE_HZ };
+        }
       }
     },
   };

@@ -23,9 +23,10 @@ export function createToneAdapter(): SpeechAdapter {
         const samples = new Int16Array(wordSamples);
         fillTone(samples.subarray(0, toneSamples), hz);
         yield { kind: "samples", samples, sampleRateHz: SAMPLE_RATE_HZ };
+        if (index > 0) continue;
+        if (signal.aborted) return;
+        yield { kind: "words", words: words.map((text, at) => timingOf(text, at)) };
       }
-      if (words.length === 0) return;
-      yield { kind: "words", words: words.map((text, index) => timingOf(text, index)) };
 
       function timingOf(text: string, index: number): AdapterWord {
         const start = index * wordSamples;

@@ -19,6 +19,7 @@ function spoken(): SpokenText {
     text.add(written);
     text.begin(utterance, utterance * 3 * SECOND);
     text.addAudio(utterance, (utterance === 0 ? 3 : 2) * SECOND);
+    text.end(utterance);
   }
   return text;
 }
@@ -61,6 +62,15 @@ describe("what was heard", () => {
 });
 
 describe("words as they come", () => {
+  it("are all that was heard of an utterance whose other words are still to come", () => {
+    const text = new SpokenText();
+    text.add("Well, my friend, see you!");
+    text.begin(0, 0);
+    text.addAudio(0, 3 * SECOND);
+    text.addWords(0, words("Well,", "my", "friend,"));
+    expect(text.heard(3 * SECOND)).toBe("Well, my friend,");
+  });
+
   it("are placed in the reply", () => {
     const text = spoken();
     expect(text.addWords(1, words("See"))[0]).toMatchObject({ startSample: 3 * SECOND });

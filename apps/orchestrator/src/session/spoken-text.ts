@@ -109,7 +109,9 @@ function heardOf(spoken: SpokenUtterance, playedSamples: number): string {
   if (played <= 0) return "";
   const words = spoken.words ?? evenWords(spoken);
   const heard = words.filter((word) => (word.startSample + word.endSample) / 2 < played);
-  return heard.length === words.length ? spoken.text : textThrough(spoken.text, heard);
+  // While audio is still coming, so may words be: those that are known are not all that there are.
+  const all = spoken.ended && heard.length === words.length;
+  return all ? spoken.text : textThrough(spoken.text, heard);
 }
 
 /** The written text up to the end of the last of these words: punctuation and spelling stay as written. */
