@@ -156,8 +156,9 @@ async function isRecorded(
     const kept = reply.done?.text ?? "";
     const said = view.conversation?.history.filter(({ role }) => role === "assistant") ?? [];
     const last = said.at(-1);
-    if (kept === "" ? last?.text !== reply.text : last?.text === kept && last.interrupted)
-      return true;
+    // Replies without a word of the person's in between are one entry: this one's end is the newest.
+    const isLast = last?.text.endsWith(kept) === true && last.interrupted;
+    if (kept === "" ? last?.text !== reply.text : isLast) return true;
     await caller.wait(LOOK_MS);
   }
   return false;
