@@ -136,11 +136,12 @@ async function interruptOnce(
   };
 }
 
-/** By the words' own times. The next utterance's may not have come yet: then nobody knows. */
+/** By the words' own times, as far as those around the end were measured. The next utterance's may not have come yet: then nobody knows. */
 function wordsHeard({ words, positionSamples }: HeardReply): number | undefined {
-  const known = words.every((word) => word.measured);
-  if (!known || (words.at(-1)?.endSample ?? 0) + PAUSE_SAMPLES < positionSamples) return undefined;
-  return words.filter((word) => middle(word) < positionSamples).length;
+  if ((words.at(-1)?.endSample ?? 0) + PAUSE_SAMPLES < positionSamples) return undefined;
+  const heard = words.filter((word) => middle(word) < positionSamples).length;
+  const around = words.slice(Math.max(0, heard - 2), heard + 2);
+  return around.every((word) => word.measured) ? heard : undefined;
 }
 
 /** What `GET /v1/sessions/:id` shows soon afterwards: records are written twice a second at most. */
@@ -183,14 +184,22 @@ function summarise(trials: readonly Interrupted[]) {
 /** Where times are estimated, they cannot be the truth: what was played is transcribed, and its last word is looked up in the text. */
 async function byTranscript(stack: WholeStack, trials: readonly Interrupted[]) {
   const off: number[] = [];
+  const misses: Array<{ wordsOff: number; kept: string; understood: string }> = [];
   let notUnderstood = 0;
   for (const { reply, wordsKept } of trials) {
     const played = reply.tape?.playedSamples;
     if (played === undefined || played.length === 0) continue;
     const heard = foldWords(await transcriptOf(stack.client, played));
     const last = lastAlignedWord(foldEach(reply.text), heard);
-    if (last === undefined) notUnderstood++;
-    else off.push(wordsKept - (last + 1));
+    if (last === undefined) {
+      notUnderstood++;
+      continue;
+    }
+    const wordsOff = wordsKept - (last + 1);
+    off.push(wordsOff);
+    if (Math.abs(wordsOff) > 1) {
+      misses.push({ wordsOff, kept: reply.done?.text ?? "", understood: heard.join(" ") });
+    }
   }
   return {
     n: off.length,
@@ -198,6 +207,7 @@ async function byTranscript(stack: WholeStack, trials: readonly Interrupted[]) {
     exact: share(off.filter((words) => words === 0).length, off.length),
     wordsOff: histogram(off),
     notUnderstood,
+    misses,
   };
 }
 

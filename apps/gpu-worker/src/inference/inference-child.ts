@@ -1,5 +1,6 @@
 /** The program of one inference child: loads one model, warms it up, serves its jobs. Everything it needs comes by argument; it reads no environment. */
 import { rmSync } from "node:fs";
+import { setPriority } from "node:os";
 import { systemClock } from "@antiphon/runtime";
 import type { Adapter, SpeechAdapter } from "../adapters/adapter.ts";
 import { createAdapter } from "../models/catalog.ts";
@@ -7,6 +8,10 @@ import type { FromChild, ModelDescription, ToChild } from "./child-message.ts";
 import { createJobRunner } from "./job-runner.ts";
 import { FIRST_TEXT, WARM_UP_TEXT } from "./warm-up.ts";
 
+/** A third of the weight of a process at 0; where it is alone it changes nothing. */
+const NICENESS = 5;
+// Whoever passes frames on beside it needs the processor for microseconds, and at once. Threads made later inherit it.
+setPriority(NICENESS);
 const [model = "", scratchDirectory = "", modelsDirectory = ""] = process.argv.slice(2);
 // The supervisor removes it after a child that was killed; a supervisor that was killed leaves it to the child.
 process.on("exit", () => rmSync(scratchDirectory, { recursive: true, force: true }));
