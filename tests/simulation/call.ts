@@ -89,6 +89,7 @@ export class Call {
       preemptive: options.preemptiveGeneration === true,
       reportLagMs: () => this.client.listener.reportLagMs,
       clientStalled: () => clock.nowMs - this.#clientStalledMs < STALL_FELT_MS,
+      sessionOver: () => this.session?.state.kind === "terminated",
     });
     this.held = new HeldWatch({
       party: server,

@@ -27,6 +27,7 @@ export interface HeardWatchOptions {
   reportLagMs(): number;
   /** The client's thread stood still a moment ago: its reports are late. */
   clientStalled(): boolean;
+  sessionOver(): boolean;
 }
 
 export class HeardWatch {
@@ -118,7 +119,7 @@ export class HeardWatch {
 
   /** `text` is said to have been heard of it. */
   ended(reply: BookedReply, text: string): void {
-    const { verdict, reported } = this.#options;
+    const { verdict, reported, sessionOver } = this.#options;
     if (text !== "") this.#assistants.push(text);
     const heard = wordsOf(text);
     const sent = wordsUntil(reply, sentSamples(reply));
@@ -131,7 +132,14 @@ export class HeardWatch {
         `${reply.replyId} is remembered as ${JSON.stringify(text)}, and ${JSON.stringify(sent.join(" "))} was sent`,
     );
     this.#captions(reply);
-    if (!reply.interrupted) this.#wholly(reply, heard, sent);
+    verdict.demand(
+      reply.interrupted || sent.length === begun.length,
+      "history",
+      () => `${reply.replyId} was cut short in mid-utterance, and is not said to be`,
+    );
+    // Where nobody stopped it, its voice was lost: what there was of it was played to its end.
+    const stopped = reply.interrupted && (reply.stoppedMs !== undefined || sessionOver());
+    if (!stopped) this.#wholly(reply, heard, sent);
     else if (reported) this.#exactly(reply, heard);
     else if (this.#options.faultless) this.#roughly(reply, heard);
   }
@@ -165,7 +173,7 @@ export class HeardWatch {
     this.ended(reply, of.join(" ").slice(before.length).trim());
   }
 
-  /** Played to its end: all that was sent is remembered. */
+  /** Played as far as it came: all that was sent is remembered. */
   #wholly(reply: BookedReply, heard: string[], sent: string[]): void {
     this.#options.verdict.demand(
       heard.length === sent.length || this.#isGuessed(reply),
@@ -175,7 +183,7 @@ export class HeardWatch {
     );
   }
 
-  /** Cut short: the words up to the last report, and that is what sounded where the listener answered. */
+  /** Stopped: the words up to the last report, and that is what sounded where the listener answered. */
   #exactly(reply: BookedReply, heard: string[]): void {
     const { verdict, ear, reportLagMs, clientStalled } = this.#options;
     const known = wordsUntil(reply, reply.reportedSamples);

@@ -9,7 +9,10 @@ export interface SettledReply {
   reply: Reply;
   /** The words that were heard. */
   text: string;
+  /** It was cut short after these words: stopped, or its voice was lost. */
   interrupted: boolean;
+  /** Nobody stopped it: it was played as far as it came. */
+  ended: boolean;
 }
 
 /** At most one reply is current, and at most one more is stopped and not yet settled. Belongs to a session. */
@@ -86,7 +89,7 @@ export class CurrentReply {
     if (reply === undefined) return undefined;
     this.#stopped = undefined;
     const text = reply.spoken.heard(reply.pacer.playedSamples(this.#clock.nowMs()));
-    return { reply, text, interrupted: true };
+    return { reply, text, interrupted: true, ended: false };
   }
 
   /** The current reply was played to its end, as far as it came. */
@@ -95,6 +98,6 @@ export class CurrentReply {
     if (reply === undefined) return undefined;
     this.#current = undefined;
     const text = reply.spoken.heard(reply.pacer.releasedSamples);
-    return { reply, text, interrupted: false };
+    return { reply, text, interrupted: reply.cutShort, ended: true };
   }
 }

@@ -200,10 +200,10 @@ export class Dialogue {
 
   #settle(settled: SettledReply | undefined): void {
     if (settled === undefined) return;
-    const { reply, text, interrupted } = settled;
+    const { reply, text, interrupted, ended } = settled;
     this.#conversation.addAssistant(text, interrupted);
     // An answer that came to its own end is given, even where there was nothing to hear.
-    if (text !== "" || !interrupted) this.#owesAnswer = this.#heardMeanwhile.length > 0;
+    if (text !== "" || ended) this.#owesAnswer = this.#heardMeanwhile.length > 0;
     for (const meanwhile of this.#heardMeanwhile.splice(0)) this.#conversation.addUser(meanwhile);
     this.#options.report.replyDone(reply, text, interrupted);
     this.write();

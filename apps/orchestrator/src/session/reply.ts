@@ -67,6 +67,7 @@ export class Reply {
   #utterance = -1;
   #holds = 0;
   #workerPaused = false;
+  #cutShort = false;
 
   constructor(options: ReplyOptions, listener: ReplyListener) {
     this.#options = options;
@@ -100,6 +101,11 @@ export class Reply {
 
   get metrics(): TurnMetrics {
     return this.#options.metrics;
+  }
+
+  /** Its voice was lost: more was to be said than there will ever be to hear. */
+  get cutShort(): boolean {
+    return this.#cutShort;
   }
 
   start(): void {
@@ -218,6 +224,7 @@ export class Reply {
       }
     } catch (reason) {
       if (signal.aborted) return;
+      this.#cutShort = true;
       // What there is plays on. What is still being written, or was begun behind this utterance, would never be played.
       this.#abort.abort();
       this.#listener.onError(AntiphonError.from(reason));

@@ -326,6 +326,29 @@ describe("a reply that fails", () => {
     expect(call.transport.all("error")[0]?.code).toBe("unavailable");
   });
 
+  it("in mid-speech is remembered as cut short, and is not made again by a noise", async () => {
+    const call = await ConversationFixture.started({
+      hears: [""],
+      answers: ["One two three four five six."],
+    });
+    call.synthesizer.fails = {
+      text: "One two three four five six.",
+      afterFrames: 2 * WORD_FRAMES,
+      error: new AntiphonError("unavailable", "The voice was lost."),
+    };
+    call.send({ type: "text", text: "Count" });
+    await call.wait(2_000);
+    expect(call.transport.all("reply").at(-1)).toMatchObject({ done: true, interrupted: true });
+    expect(call.records.written.at(-1)?.history.at(-1)).toEqual({
+      role: "assistant",
+      text: "One two",
+      interrupted: true,
+    });
+    await call.speak(300);
+    await call.silence(1_500);
+    expect(call.llm.requests).toHaveLength(1);
+  });
+
   it("is not asked for again by each noise", async () => {
     const call = await ConversationFixture.started({
       hears: ["", ""],
