@@ -55,6 +55,13 @@ function balanced(): () => number {
   return () => (draw++ % 2 === 0 ? 0 : 0.99);
 }
 
+/** Once its first frame was heard. */
+async function begun(events: AsyncIterable<SpeechEvent>): Promise<AsyncIterable<SpeechEvent>> {
+  const iterator = events[Symbol.asyncIterator]();
+  while ((await iterator.next()).value?.kind !== "audio");
+  return { [Symbol.asyncIterator]: () => iterator };
+}
+
 async function hear(events: AsyncIterable<SpeechEvent>): Promise<string> {
   const kinds: string[] = [];
   try {
@@ -261,12 +268,52 @@ describe("a worker that drains", () => {
     stream.close();
   });
 
-  it("keeps a session when there is no other", async () => {
-    const only = await join();
+  it("and says so first when asked for the next sentence finishes this one; another speaks the rest", async () => {
+    const first = await join({ frames: 200 });
+    const second = await join();
     const stream = await synthesizer().open(SESSION, never);
+    const one = await begun(speak(stream, "u1"));
+    first.script.draining = true;
+    const rest = [speak(stream, "u2"), speak(stream, "u3")];
+    expect(await hear(one)).toBe(`${"audio ".repeat(199)}done`);
+    for (const events of rest) expect(await hear(events)).toBe(SPOKEN);
+    expect([first.spoken, second.spoken]).toEqual([
+      ["u1 1 text of u1"],
+      ["u2 2 text of u2", "u3 1 text of u3"],
+    ]);
+    await vi.waitFor(() => expect(first.endedSessions).toEqual(first.started));
+    stream.close();
+  });
+
+  it("and refuses a sentence after the one behind it went to another: both are spoken, in order", async () => {
+    const first = await join({ frames: 200 });
+    const second = await join({ frames: 20 });
+    const stream = await synthesizer().open(SESSION, never);
+    const one = await begun(speak(stream, "u1"));
+    first.script.draining = true;
+    const two = speak(stream, "u2");
     say(0, { draining: true });
-    expect(await hear(speak(stream, "u1"))).toBe(SPOKEN);
-    expect(only.spoken).toHaveLength(1);
+    const three = speak(stream, "u3");
+    await vi.waitFor(() => expect(second.spoken).toEqual(["u3 1 text of u3"]));
+    expect(await hear(one)).toBe(`${"audio ".repeat(199)}done`);
+    for (const events of [two, three]) {
+      expect(await hear(events)).toBe(`started ${"audio ".repeat(20)}done`);
+    }
+    expect(second.spoken.slice(1)).toEqual(["u2 2 text of u2", "u3 1 text of u3"]);
+    stream.close();
+  });
+
+  it("with no other there finishes what it has; its successor speaks the rest", async () => {
+    const first = await join({ frames: 200 });
+    const stream = await synthesizer().open(SESSION, never);
+    const one = await begun(speak(stream, "u1"));
+    first.script.draining = true;
+    say(0, { draining: true });
+    const two = speak(stream, "u2");
+    expect(await hear(one)).toBe(`${"audio ".repeat(199)}done`);
+    const successor = await join();
+    expect(await hear(two)).toBe(SPOKEN);
+    expect(successor.spoken).toEqual(["u2 2 text of u2"]);
     stream.close();
   });
 });

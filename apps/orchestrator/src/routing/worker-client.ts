@@ -159,7 +159,12 @@ class WorkerSynthesisStream implements SynthesisStream {
     const worker = view.find(({ workerId }) => workerId === channel.workerId);
     if (worker === undefined || !worker.draining) return;
     if (rankWorkers(view, this.#request(), random).kind === "none") return;
-    this.#channel = undefined;
+    this.#retire(channel);
+  }
+
+  /** It gets nothing new, and closes by itself once what it has is spoken. */
+  #retire(channel: SynthesisChannel): void {
+    if (this.#channel === channel) this.#channel = undefined;
     for (const retired of this.#retired) if (retired.closed) this.#retired.delete(retired);
     this.#retired.add(channel);
     channel.retire();
@@ -201,23 +206,43 @@ class WorkerSynthesisStream implements SynthesisStream {
       tts: connections.of(worker).tts,
       clock,
       log,
-      onFailed: (utteranceId, error) => {
-        const failed = this.#utterances.find((utterance) => utterance.utteranceId === utteranceId);
-        if (failed === undefined) return;
-        if (error.retryable && !failed.feed.spoken && failed.attempt < ATTEMPTS_MAX) {
-          // All that was sent to this worker goes with it: utterances must be spoken in order.
-          channel.close();
-          this.#abandoned(channel, error);
-        } else {
-          failed.feed.finish(error);
-        }
-      },
+      onFailed: (utteranceId, error) => this.#failed(channel, utteranceId, error),
       onLost: (error) => {
         registry.reportLost(worker.workerId);
         this.#abandoned(channel, error);
       },
     });
     return channel;
+  }
+
+  /**
+   * All that was sent to this worker after the utterance that failed goes elsewhere with it: utterances must be spoken in order. What was
+   * sent before it stays. A worker that drains refuses the next sentence while it still speaks the last one, which nobody may cut short.
+   */
+  #failed(channel: SynthesisChannel, utteranceId: string, error: AntiphonError): void {
+    const place = this.#utterances.findIndex((each) => each.utteranceId === utteranceId);
+    const failed = this.#utterances[place];
+    if (failed === undefined) return;
+    if (!error.retryable || failed.feed.spoken || failed.attempt >= ATTEMPTS_MAX) {
+      failed.feed.finish(error);
+      return;
+    }
+    const has = (each: Utterance) => each.channel === channel && !each.feed.ended;
+    if (!this.#utterances.slice(0, place).some(has)) {
+      channel.close();
+      this.#abandoned(channel, error);
+      return;
+    }
+    for (const utterance of this.#utterances.slice(place).filter(has)) {
+      channel.stop(utterance.utteranceId);
+      utterance.channel = undefined;
+      utterance.feed.reset();
+    }
+    failed.attempt += 1;
+    this.#retire(channel);
+    if (this.#moving) return;
+    this.#takeBack();
+    void this.#move(new Set([channel.workerId]));
   }
 
   /** Nothing more comes from this channel: what was not yet heard is spoken elsewhere, once. */

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createServer, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { type AntiphonError, FRAME_BYTES } from "@antiphon/protocol";
+import { AntiphonError, FRAME_BYTES } from "@antiphon/protocol";
 import {
   type AudioFrame,
   ControlAction,
@@ -10,6 +10,7 @@ import {
   TtsService,
   toConnectError,
 } from "@antiphon/protocol/worker";
+import { BoundedQueue } from "@antiphon/runtime";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { frameOf } from "./scripted-tts.ts";
 
@@ -19,6 +20,8 @@ export interface FakeWorkerScript {
   refuse?: AntiphonError;
   /** Answers StartSession no sooner. */
   startsAfter?: Promise<void>;
+  /** Finishes what it has; new sessions and utterances are refused, at once and ahead of what it speaks. */
+  draining?: boolean;
   /** Breaks every connection after this many frames of an utterance. */
   dieAfterFrames?: number;
   /** Ends the first utterance with this. */
@@ -32,6 +35,8 @@ export class FakeWorker {
   readonly authorizations = new Set<string | null>();
   readonly started: string[] = [];
   readonly endedSessions: string[] = [];
+  /** Sessions that were asked for while it drained. */
+  refusals = 0;
   script: FakeWorkerScript;
   address = "";
   readonly #connections = new Set<ServerHttp2Session>();
@@ -44,6 +49,10 @@ export class FakeWorker {
           startSession: async (request, { requestHeader }) => {
             this.authorizations.add(requestHeader.get("authorization"));
             if (this.script.refuse !== undefined) throw toConnectError(this.script.refuse);
+            if (this.script.draining) {
+              this.refusals += 1;
+              throw toConnectError(new AntiphonError("unavailable", "This worker is leaving."));
+            }
             this.started.push(request.sessionId);
             await this.script.startsAfter;
             return {
@@ -95,7 +104,11 @@ export class FakeWorker {
   }
 
   async *#synthesize(requests: AsyncIterable<SynthesizeRequest>): AsyncGenerator<AudioFrame> {
-    for await (const { utteranceId, attempt, kind } of requests) {
+    const texts = new BoundedQueue<SynthesizeRequest>({ max: 100, overflow: "reject" });
+    const refusals: AudioFrame[] = [];
+    void this.#read(requests, texts, refusals);
+    for await (const { utteranceId, attempt, kind } of texts) {
+      yield* refusals.splice(0);
       if (kind.case !== "text") continue;
       this.spoken.push(`${utteranceId} ${attempt} ${kind.value.text}`);
       const { fail, frames = 3 } = this.script;
@@ -106,6 +119,7 @@ export class FakeWorker {
       }
       yield frameOf(utteranceId, attempt, "started");
       for (let audio = 0; audio < frames && !this.#stopped.has(utteranceId); audio++) {
+        yield* refusals.splice(0);
         if (audio === this.script.dieAfterFrames) {
           // What was sent has to arrive before the connection breaks.
           await new Promise((resolve) => setTimeout(resolve, 20));
@@ -115,6 +129,28 @@ export class FakeWorker {
         yield frameOf(utteranceId, attempt, { audio, bytes: FRAME_BYTES });
       }
       yield frameOf(utteranceId, attempt, this.#stopped.has(utteranceId) ? "cancelled" : "done");
+    }
+  }
+
+  /** Hears the caller out while it speaks. */
+  async #read(
+    requests: AsyncIterable<SynthesizeRequest>,
+    texts: BoundedQueue<SynthesizeRequest>,
+    refusals: AudioFrame[],
+  ): Promise<void> {
+    try {
+      for await (const request of requests) {
+        const { utteranceId, attempt, kind } = request;
+        if (kind.case === "text" && this.script.draining) {
+          refusals.push(frameOf(utteranceId, attempt, { error: "unavailable", retryable: true }));
+        } else {
+          texts.push(request);
+        }
+      }
+    } catch {
+      // The caller went away.
+    } finally {
+      texts.close();
     }
   }
 }
