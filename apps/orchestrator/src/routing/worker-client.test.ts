@@ -316,6 +316,17 @@ describe("a worker that drains", () => {
     expect(successor.spoken).toEqual(["u2 2 text of u2"]);
     stream.close();
   });
+
+  it("unheard of and alone: whom it refuses waits for its successor", async () => {
+    const first = await join({ draining: true });
+    const opening = synthesizer().open(SESSION, never);
+    await vi.waitFor(() => expect(first.refusals).toBe(1));
+    say(0, { draining: true });
+    await join();
+    const stream = await opening;
+    expect(await hear(speak(stream, "u1"))).toBe(SPOKEN);
+    stream.close();
+  });
 });
 
 describe("a GOAWAY on an idle connection", () => {

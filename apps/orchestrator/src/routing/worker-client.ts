@@ -319,7 +319,8 @@ async function place(
         // One that failed before is better than none, once it has shown that it lives.
         const anywhere = rankWorkers(view, { ...request, excluding: refused }, random);
         if (anywhere.kind === "ranked") return anywhere.workers[0];
-        if (refusal !== undefined) throw refusal;
+        // One that leaves, or cannot be reached, has a successor soon as a rule; one that is full stays full.
+        if (refusal !== undefined && refusal.code !== "unavailable") throw refusal;
         if (!WORTH_WAITING.has(anywhere.reason)) throw noWorkerError(anywhere.reason, view);
         return undefined;
       };
