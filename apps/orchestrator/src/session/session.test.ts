@@ -229,6 +229,43 @@ describe("words that come while something sounds", () => {
   });
 });
 
+describe("a noise into an open microphone, where only a commit ends turns,", () => {
+  const options = { endpointing: "manual" } as const;
+
+  it("does not cost the answer that was being thought of", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["Tell me.", ""],
+      answers: ["Slowly.", "Here you are."],
+      options,
+    });
+    call.synthesizer.hangs = { text: "Slowly.", afterFrames: 0 };
+    await call.speak(600);
+    call.send({ type: "input_commit" });
+    await call.silence(600);
+    expect(call.session.state).toMatchObject({ thinking: true });
+    await call.speak(140);
+    expect(call.session.state).toMatchObject({ thinking: false });
+    await call.silence(2_000);
+    expect(call.transport.all("reply").at(-1)).toMatchObject({ text: "Here you are.", done: true });
+  });
+
+  it("does not cost the answer to words that were still awaited", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["Tell me.", ""],
+      answers: ["Here you are."],
+      options,
+      transcriptionMs: 500,
+    });
+    await call.speak(600);
+    call.send({ type: "input_commit" });
+    await call.speak(700);
+    expect(call.transport.all("input_committed")).toHaveLength(1);
+    expect(call.llm.requests).toEqual([]);
+    await call.silence(2_500);
+    expect(call.transport.all("reply").at(-1)).toMatchObject({ text: "Here you are.", done: true });
+  });
+});
+
 describe("before the voice is there", () => {
   function opening(script: Script) {
     const voice = Promise.withResolvers<void>();

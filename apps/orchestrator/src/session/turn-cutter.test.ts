@@ -175,6 +175,38 @@ describe("a commit that is on its way", () => {
   });
 });
 
+describe("a noise where only a commit ends turns", () => {
+  it("is a turn of no words as soon as it is known to be one", () => {
+    const { turns, say, hear, silence } = talking({ mode: "manual" });
+    const cough = say(undefined);
+    silence(3_000);
+    expect(turns).toEqual([]);
+    hear(cough, "");
+    expect(turns).toMatchObject([{ text: "", committed: false }]);
+  });
+
+  it("belongs to the words before it, which wait for their commit", () => {
+    const { cutter, turns, say, silence } = talking({ mode: "manual" });
+    say("Two tickets.");
+    say("");
+    silence(3_000);
+    expect(turns).toEqual([]);
+    cutter.expectCommit();
+    cutter.commit();
+    expect(turns).toMatchObject([{ text: "Two tickets.", committed: true }]);
+  });
+
+  it("is left to a commit that is on its way", () => {
+    const { cutter, turns, say, hear } = talking({ mode: "manual" });
+    const cough = say(undefined);
+    cutter.expectCommit();
+    hear(cough, "");
+    expect(turns).toEqual([]);
+    cutter.commit();
+    expect(turns).toMatchObject([{ text: "", committed: true }]);
+  });
+});
+
 describe("a recording", () => {
   const PAUSES_MS = [300, 700, 1_200, 2_500];
   const TEXTS = ["Two tickets.", "and", "next Tuesday", "", "one two", "What is it?", "I would"];

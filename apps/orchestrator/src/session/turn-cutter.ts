@@ -26,7 +26,8 @@ export interface PausedTurn {
 }
 
 /**
- * Ends a turn by silence or by a commit, each once.
+ * Ends a turn by silence or by a commit, each once. Where only a commit ends turns, nobody commits a noise: a turn without any words ends as
+ * soon as that is known.
  *
  * No silence but the longest ends a turn whose words are not known yet: they may ask for more. Nothing is lost by it, since no answer
  * begins without them. Speech before the words of a turn that only silence had ended goes on with it; only in a recording, which may be
@@ -103,7 +104,8 @@ export class TurnCutter {
     if (this.#silentLongEnough()) {
       const overMs = this.#endOfSpeechMs + this.#delayMs;
       this.#end(false, Math.min(this.#options.clock.nowMs(), overMs));
-    } else this.#reportPause();
+    } else if (this.#isNoise()) this.#end(false, this.#options.clock.nowMs());
+    else this.#reportPause();
   }
 
   /** `commit` follows once everything before it was heard; until then silence ends nothing. */
@@ -137,6 +139,11 @@ export class TurnCutter {
   #silentLongEnough(): boolean {
     if (this.#options.endpointing.mode === "manual" || this.#parts.length === 0) return false;
     return this.#commitsExpected === 0 && this.#silentMs >= this.#delayMs;
+  }
+
+  #isNoise(): boolean {
+    if (this.#options.endpointing.mode === "auto" || this.#commitsExpected > 0) return false;
+    return this.#parts.length > 0 && this.#decidable && textOf(this.#parts) === "";
   }
 
   get #delayMs(): number {
