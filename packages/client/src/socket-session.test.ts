@@ -284,6 +284,41 @@ describe("when the way behind the edge breaks", () => {
     socket.serverSends({ type: "upstream", status: "restored" });
     expect(socket.sentOf("resume")).toEqual([]);
   });
+
+  it("tells the next orchestrator that the microphone is muted, before anything else", () => {
+    const { session, socket } = connected();
+    socket.serverSends(replyOf());
+    socket.serverSpeaks({});
+    session.mute();
+    socket.serverSends({ type: "upstream", status: "lost" });
+    socket.serverSends({ type: "upstream", status: "restored" });
+    expect(socket.messages.slice(2).map(({ type }) => type)).toEqual([
+      "session_start",
+      "mute",
+      "resume",
+    ]);
+  });
+
+  it.each([
+    ["muted", true, ["mute"]],
+    ["unmuted", false, []],
+  ])(
+    "takes a microphone that is %s meanwhile for what it is when there is another",
+    (_, muted, told) => {
+      const { session, socket } = connected();
+      if (!muted) session.mute();
+      socket.serverSends({ type: "upstream", status: "lost" });
+      const before = socket.messages.length;
+      if (muted) session.mute();
+      else session.unmute();
+      expect(socket.messages).toHaveLength(before);
+      socket.serverSends({ type: "upstream", status: "restored" });
+      expect(socket.messages.slice(before).map(({ type }) => type)).toEqual([
+        "session_start",
+        ...told,
+      ]);
+    },
+  );
 });
 
 describe("the end", () => {

@@ -34,6 +34,9 @@ export class SocketSession extends TypedEmitter<SocketSessionEvents> {
   #socket: Socket | undefined;
   #phase: "new" | "connecting" | "open" | "closed" = "new";
   #options: SessionOptions = {};
+  #muted = false;
+  /** The way behind the edge is broken: what is sent reaches nobody. */
+  #lost = false;
   #ready: ServerMessageOf<"ready"> | undefined;
   /** A reply is being made or played. */
   #unfinishedReplyId: string | undefined;
@@ -139,12 +142,13 @@ export class SocketSession extends TypedEmitter<SocketSessionEvents> {
     this.#send({ type: "input_commit" });
   }
 
+  /** Holds until `unmute`, whatever becomes of the server: whoever takes its place is told. */
   mute(): void {
-    this.#send({ type: "mute" });
+    this.#setMuted(true);
   }
 
   unmute(): void {
-    this.#send({ type: "unmute" });
+    this.#setMuted(false);
   }
 
   /** Reports playback at once; a player that ran empty calls this. */
@@ -171,6 +175,8 @@ export class SocketSession extends TypedEmitter<SocketSessionEvents> {
 
   #start(resume: ResumePoint | undefined): void {
     this.#send({ type: "session_start", options: this.#options });
+    // A session begins unmuted, and frames may follow at once.
+    if (this.#muted) this.#send({ type: "mute" });
     if (resume === undefined) return;
     const { replyId, positionSamples } = resume;
     this.#send({ type: "resume", replyId, positionSamples });
@@ -238,7 +244,8 @@ export class SocketSession extends TypedEmitter<SocketSessionEvents> {
 
   /** Behind a mended way is a new socket for the orchestrator, and maybe another orchestrator: it is told what the first was told. */
   #onUpstream(status: "lost" | "restored"): void {
-    if (status === "lost") {
+    this.#lost = status === "lost";
+    if (this.#lost) {
       this.#uplink.suspend();
       return;
     }
@@ -246,6 +253,11 @@ export class SocketSession extends TypedEmitter<SocketSessionEvents> {
     const unfinished = report !== undefined && report.replyId === this.#unfinishedReplyId;
     this.#start(unfinished ? report : undefined);
     this.#uplink.resume();
+  }
+
+  #setMuted(muted: boolean): void {
+    if (!this.#lost) this.#send({ type: muted ? "mute" : "unmute" });
+    this.#muted = muted;
   }
 
   #send(message: ClientMessage): void {
@@ -272,6 +284,7 @@ export class SocketSession extends TypedEmitter<SocketSessionEvents> {
   #finish(end: SessionEnd): void {
     if (this.#phase === "closed") return;
     this.#phase = "closed";
+    this.#lost = false;
     this.#timer?.cancel();
     this.#reporter?.stop();
     this.#uplink.end(end.error ?? new AntiphonError("unavailable", "The session is over."));
