@@ -58,8 +58,7 @@ export const chat: Command = {
       const lines = createInterface({ input: terminal.stdin });
       call.lifetime.addEventListener("abort", () => lines.close(), { once: true });
       for await (const line of lines) {
-        if (line.trim() === "") call.session.interrupt();
-        else call.session.text(line);
+        tell(call, line, terminal);
         // A person may type while the machine speaks, and so interrupt it; a file takes turns.
         if (!terminal.stdinIsLive) await answered();
       }
@@ -72,6 +71,18 @@ export const chat: Command = {
     return errors === 0 ? EXIT_OK : EXIT_FAILED;
   },
 };
+
+/** A person whose line did not get through is told, and types it again; from a file the rest would make no sense without it. */
+function tell({ session }: Call, line: string, terminal: Terminal): void {
+  try {
+    if (line.trim() === "") session.interrupt();
+    else session.text(line);
+  } catch (reason) {
+    const passes = reason instanceof AntiphonError && reason.retryable;
+    if (!passes || !terminal.stdinIsLive) throw reason;
+    terminal.stderr(`${reason.message}\n`);
+  }
+}
 
 /** What is new of each reply as it is written, and where it was cut short. */
 function printReplies({ session }: Call, terminal: Terminal): void {

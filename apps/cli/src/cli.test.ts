@@ -1,10 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
+import { PassThrough, Readable } from "node:stream";
 import { readWav, writeWav } from "@antiphon/audio";
 import { AntiphonError } from "@antiphon/protocol";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { runCli } from "./cli.ts";
 import type { Terminal } from "./command.ts";
 import { type FakeServer, type FakeServerOptions, startFakeServer } from "./testing/fake-server.ts";
@@ -29,8 +29,17 @@ async function serve(options: Partial<FakeServerOptions> = {}): Promise<FakeServ
   return server;
 }
 
-async function run(argv: string[], given: { stdin?: string; signal?: AbortSignal } = {}) {
-  const printed = { stdout: "", stderr: "" };
+interface RunOptions {
+  stdin?: string;
+  /** A person's keyboard. */
+  typed?: Readable;
+  /** Filled while it runs. */
+  printed?: { stdout: string; stderr: string };
+  signal?: AbortSignal;
+}
+
+async function run(argv: string[], given: RunOptions = {}) {
+  const printed = given.printed ?? { stdout: "", stderr: "" };
   const terminal: Terminal = {
     stdout: (text) => {
       printed.stdout += text;
@@ -40,8 +49,8 @@ async function run(argv: string[], given: { stdin?: string; signal?: AbortSignal
     },
     stdoutIsLive: false,
     stderrIsLive: false,
-    stdinIsLive: false,
-    stdin: Readable.from(given.stdin === undefined ? [] : [given.stdin]),
+    stdinIsLive: given.typed !== undefined,
+    stdin: given.typed ?? Readable.from(given.stdin === undefined ? [] : [given.stdin]),
   };
   const code = await runCli({
     argv: server === undefined ? argv : [...argv, "--url", server.url],
@@ -145,6 +154,18 @@ describe("talk", () => {
     expect(listenTo(out).soundingFrames).toBeGreaterThanOrEqual(20);
   });
 
+  it("ends with why when the server is away at the end of a recording that is one turn", async () => {
+    const { conversations } = await serve();
+    const out = join(folder, "answer.wav");
+    const argv = ["talk", "--in", speechFile([5_000, 5_000]), "--out", out, "--one-turn"];
+    const running = run(argv);
+    await vi.waitFor(() => expect(conversations[0]?.microphoneFrames).toBeGreaterThan(5));
+    conversations[0]?.upstream("lost");
+    const { code, stderr } = await running;
+    expect(code).toBe(1);
+    expect(stderr).toContain("The server is away for a moment, so this did not reach it.");
+  });
+
   it("leaves a whole recording behind when it is interrupted", async () => {
     await serve({ heard: ["one"], replyFrames: 2_000 });
     const out = join(folder, "answer.wav");
@@ -203,6 +224,23 @@ describe("chat", () => {
     expect(code).toBe(0);
     expect(stdout).toBe("You wrote hello.\nYou wrote bye.\n");
     expect(conversations[0]?.received.filter(({ type }) => type === "text")).toHaveLength(2);
+  });
+
+  it("tells a person whose line did not get through, and goes on", async () => {
+    const { conversations } = await serve();
+    const typed = new PassThrough();
+    const printed = { stdout: "", stderr: "" };
+    const running = run(["chat"], { typed, printed });
+    typed.write("hello\n");
+    await vi.waitFor(() => expect(printed.stdout).toContain("You wrote hello."));
+    conversations[0]?.upstream("lost");
+    await vi.waitFor(() => {
+      typed.write("bye\n");
+      expect(printed.stderr).toContain("did not reach it. Try again once it is back.\n");
+    });
+    conversations[0]?.upstream("restored");
+    typed.end();
+    expect((await running).code).toBe(0);
   });
 });
 

@@ -108,7 +108,13 @@ function takeOneTurn(
     }
     if (committedMs === undefined) {
       committedMs = clock.nowMs();
-      call.session.inputCommit();
+      try {
+        call.session.inputCommit();
+      } catch (reason) {
+        // The server is away: part of the recording is lost, and there is nobody to answer the rest.
+        reject(AntiphonError.from(reason));
+        return;
+      }
     }
     const answered = watch.repliesDone > 0 && !watch.playing;
     // An answer that failed has an error and no end of its own.

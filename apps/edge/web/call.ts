@@ -56,7 +56,7 @@ export class Call {
       mode: options.mode,
       open: () => this.#session?.unmute(),
       close: () => this.#session?.mute(),
-      commit: () => this.#session?.inputCommit(),
+      commit: () => this.#attempt((session) => session.inputCommit()),
     });
   }
 
@@ -116,11 +116,11 @@ export class Call {
   }
 
   text(text: string): void {
-    if (this.#live) this.#session?.text(text);
+    if (this.#live) this.#attempt((session) => session.text(text));
   }
 
   interrupt(): void {
-    if (this.#live) this.#session?.interrupt();
+    if (this.#live) this.#attempt((session) => session.interrupt());
   }
 
   setMuted(muted: boolean): void {
@@ -155,6 +155,17 @@ export class Call {
     this.#session = undefined;
     this.#finish(undefined);
     await session?.end();
+  }
+
+  /** What cannot be sent is told to the person: only they know whether it is still worth saying. */
+  #attempt(send: (session: SocketSession) => void): void {
+    if (this.#session === undefined) return;
+    try {
+      send(this.#session);
+    } catch (reason) {
+      const trouble = passingTrouble(AntiphonError.from(reason));
+      this.#options.onEvent({ type: "trouble", trouble });
+    }
   }
 
   async #connect(target: { streamUrl: string; ticket: string }): Promise<void> {

@@ -299,6 +299,24 @@ describe("when the way behind the edge breaks", () => {
     ]);
   });
 
+  it.each<[string, (session: SocketSession) => void]>([
+    ["a text", (session) => session.text("hello")],
+    ["something to say", (session) => session.say("hello")],
+    ["an interruption", (session) => session.interrupt()],
+    ["a commit", (session) => session.inputCommit()],
+  ])("refuses %s until there is another: nobody would get it", (_, ask) => {
+    const { session, socket } = connected();
+    socket.serverSends({ type: "upstream", status: "lost" });
+    expect(() => ask(session)).toThrow("Try again once it is back.");
+    expect(socket.messages).toHaveLength(1);
+    socket.serverSends({ type: "upstream", status: "restored" });
+    ask(session);
+    expect(socket.messages).toHaveLength(3);
+    socket.serverSends({ type: "upstream", status: "lost" });
+    socket.serverCloses(1006);
+    expect(() => ask(session)).toThrow("not connected");
+  });
+
   it.each([
     ["muted", true, ["mute"]],
     ["unmuted", false, []],

@@ -123,23 +123,23 @@ export class SocketSession extends TypedEmitter<SocketSessionEvents> {
     return this.#uplink.stats();
   }
 
-  /** The person's turn, typed. */
+  /** The person's turn, typed. It and the next three throw `unavailable` from `upstream` `lost` to `restored`: nobody would get it. */
   text(text: string): void {
-    this.#send({ type: "text", text });
+    this.#ask({ type: "text", text });
   }
 
   /** Speak this. */
   say(text: string): void {
-    this.#send({ type: "say", text });
+    this.#ask({ type: "say", text });
   }
 
   interrupt(): void {
-    this.#send({ type: "interrupt" });
+    this.#ask({ type: "interrupt" });
   }
 
   /** The person is done; answered by `input_committed`. */
   inputCommit(): void {
-    this.#send({ type: "input_commit" });
+    this.#ask({ type: "input_commit" });
   }
 
   /** Holds until `unmute`, whatever becomes of the server: whoever takes its place is told. */
@@ -253,6 +253,17 @@ export class SocketSession extends TypedEmitter<SocketSessionEvents> {
     const unfinished = report !== undefined && report.replyId === this.#unfinishedReplyId;
     this.#start(unfinished ? report : undefined);
     this.#uplink.resume();
+  }
+
+  /** For what is said once and means nothing later. */
+  #ask(message: ClientMessage): void {
+    if (this.#lost) {
+      throw new AntiphonError(
+        "unavailable",
+        "The server is away for a moment, so this did not reach it. Try again once it is back.",
+      );
+    }
+    this.#send(message);
   }
 
   #setMuted(muted: boolean): void {

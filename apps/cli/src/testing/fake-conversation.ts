@@ -46,6 +46,11 @@ export class FakeConversation {
     this.#timer?.cancel();
   }
 
+  /** What an edge says when it loses this end, or has found another. */
+  upstream(status: "lost" | "restored"): void {
+    this.#server.send({ type: "upstream", status });
+  }
+
   receive(data: string | Uint8Array): void {
     if (typeof data === "string") this.#control(parseClientMessage(data));
     else this.#microphone(data);
