@@ -38,7 +38,7 @@ export class Dialogue {
   /** The spoken turn whose answer is to be made. */
   #answering: FinishedTurn | undefined;
   #owesAnswer = false;
-  /** Said while a listener's last report of a stopped reply is awaited: comes after what was heard of it. */
+  /** Said while it was not known yet what would be heard of a reply: comes after that. */
   #heardMeanwhile: string[] = [];
 
   constructor(options: DialogueOptions) {
@@ -74,7 +74,7 @@ export class Dialogue {
     this.#turnNumber++;
     this.#answering = spoken;
     this.#owesAnswer = true;
-    if (this.#replies.settling) this.#heardMeanwhile.push(text);
+    if (this.#unsettled) this.#heardMeanwhile.push(text);
     else this.#conversation.addUser(text);
     this.write();
   }
@@ -86,9 +86,8 @@ export class Dialogue {
       return;
     }
     // What the model is to see holds what was heard of a reply, and that is known when it is over.
-    if (this.#replies.reply !== undefined || this.#replies.settling) return;
-    const after = new Conversation(this.#conversation.entries);
-    after.addUser(paused.text);
+    if (this.#unsettled) return;
+    const after = this.#with([paused.text]);
     const { spokenMs } = paused;
     this.#voice?.anticipate(historyOf(after), { number: this.#turnNumber + 1, spokenMs });
   }
@@ -115,6 +114,7 @@ export class Dialogue {
       }
       case "drop-reply": {
         const dropped = this.#replies.drop();
+        this.#rememberMeanwhile();
         if (dropped !== undefined) this.#options.report.replyDone(dropped, "", true);
         return;
       }
@@ -150,7 +150,8 @@ export class Dialogue {
     report.put({
       state: state(),
       turnNumber: this.#turnNumber,
-      history: this.#conversation.entries,
+      // A successor is not to miss what was said.
+      history: this.#with(this.#heardMeanwhile).entries,
       reply: this.#replies.reply,
       options: {
         instructions: instructions ?? defaults.instructions,
@@ -204,9 +205,26 @@ export class Dialogue {
     this.#conversation.addAssistant(text, interrupted);
     // An answer that came to its own end is given, even where there was nothing to hear.
     if (text !== "" || ended) this.#owesAnswer = this.#heardMeanwhile.length > 0;
-    for (const meanwhile of this.#heardMeanwhile.splice(0)) this.#conversation.addUser(meanwhile);
+    this.#rememberMeanwhile();
     this.#options.report.replyDone(reply, text, interrupted);
     this.write();
+  }
+
+  /** A reply is being made, is played or was stopped, and what of it will have been heard is not known. */
+  get #unsettled(): boolean {
+    return this.#replies.reply !== undefined || this.#replies.settling;
+  }
+
+  #rememberMeanwhile(): void {
+    for (const text of this.#heardMeanwhile.splice(0)) this.#conversation.addUser(text);
+  }
+
+  /** The conversation as it would be with these words of the person's. */
+  #with(texts: readonly string[]): Conversation {
+    if (texts.length === 0) return this.#conversation;
+    const after = new Conversation(this.#conversation.entries);
+    for (const text of texts) after.addUser(text);
+    return after;
   }
 }
 

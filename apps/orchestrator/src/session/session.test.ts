@@ -208,6 +208,56 @@ describe("words that come while something sounds", () => {
     ]);
   });
 
+  it("and goes on, since the person speaks again, come after it in the history and are answered then", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["What time is it?", ""],
+      answers: ["Noon."],
+      options: { endpointing: "manual" },
+      transcriptionMs: 600,
+    });
+    await call.speak(600);
+    call.send({ type: "input_commit" });
+    await call.speak(300);
+    call.send({ type: "say", text: "One moment." });
+    await call.speak(350);
+    expect(call.transport.all("input_committed")).toHaveLength(1);
+    expect(call.session.state.kind).toBe("speaking");
+    expect(call.records.written.at(-1)?.history.map((each) => each.text)).toEqual([
+      "What time is it?",
+    ]);
+    await call.speak(1_000);
+    expect(call.session.state).toMatchObject({ kind: "listening", thinking: false });
+    await call.silence(2_500);
+    expect(call.llm.requests.map((each) => each.history)).toEqual([
+      [
+        { role: "assistant", text: "One moment." },
+        { role: "user", text: "What time is it?" },
+      ],
+    ]);
+    expect(call.transport.all("reply").at(-1)).toMatchObject({ text: "Noon.", done: true });
+  });
+
+  it("are not lost where it never comes to sound", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["What time is it?", "Hello?"],
+      answers: ["Noon."],
+      options: { endpointing: "manual" },
+      transcriptionMs: 600,
+    });
+    call.synthesizer.hangs = { text: "One moment.", afterFrames: 0 };
+    await call.speak(600);
+    call.send({ type: "input_commit" });
+    await call.speak(300);
+    call.send({ type: "say", text: "One moment." });
+    await call.speak(700);
+    expect(call.transport.all("input_committed")).toHaveLength(1);
+    call.send({ type: "input_commit" });
+    await call.silence(2_500);
+    expect(call.llm.requests.map((each) => each.history)).toEqual([
+      [{ role: "user", text: "What time is it? Hello?" }],
+    ]);
+  });
+
   it("are not talked over: an answer that falls due while the person speaks again is given after that", async () => {
     const call = await ConversationFixture.started({
       hears: ["First", "second"],
