@@ -15,13 +15,15 @@ export interface InputAudioOptions {
 
 /**
  * One line of frames, addressed by sample: the client's, and the silence put between them. Frames beyond what the detector has in hand
- * wait in a queue of 2 s; past that the oldest of the client's is dropped and counted. Belongs to one session.
+ * wait. Of the client's, past 2 s in all, the oldest is dropped and counted; silence takes none of their room, and has a bound of its own.
+ * Belongs to one session.
  */
 export class InputAudio {
   readonly #options: InputAudioOptions;
   readonly #vadStream: VadStream;
   readonly #preroll = new Preroll({ framesMax: PREROLL_FRAMES });
   #waiting: Array<{ frame: Int16Array; fromClient: boolean }> = [];
+  #clientFramesWaiting = 0;
   #judgedSample = 0;
   #judgedMs: number;
   #takenSamples = 0;
@@ -85,13 +87,10 @@ export class InputAudio {
     }
   }
 
-  /** Silence that takes no time: what follows it is heard when it was spoken. Nothing that waits is dropped for it. */
+  /** Silence that takes no time: what follows it is heard when it was spoken. All of it is put in: its caller bounds how often. */
   addSilence(frames: number): void {
     const beforeMs = this.#origin.ms;
-    for (let frame = 0; frame < frames; frame++) {
-      if (this.#waiting.length === 0 && this.#handsFree()) this.#feed(SILENCE, false);
-      else this.#waiting.push({ frame: SILENCE, fromClient: false });
-    }
+    for (let frame = 0; frame < frames; frame++) this.#put(SILENCE, false);
     this.#origin = { ms: beforeMs - frames * FRAME_MS, fromSample: this.endSample, beforeMs };
   }
 
@@ -149,21 +148,33 @@ export class InputAudio {
 
   close(): void {
     this.#waiting = [];
+    this.#clientFramesWaiting = 0;
     this.#vadStream.close();
   }
 
+  /** In the order in which they came, each within the bound of its kind. */
   #take(frame: Int16Array, fromClient: boolean): void {
+    if (fromClient && this.#clientFramesWaiting >= WAITING_FRAMES_MAX) this.#dropOldest();
+    const silentFramesWaiting = this.#waiting.length - this.#clientFramesWaiting;
+    if (!fromClient && silentFramesWaiting >= WAITING_SILENT_FRAMES_MAX) return;
+    this.#put(frame, fromClient);
+  }
+
+  #put(frame: Int16Array, fromClient: boolean): void {
     if (this.#waiting.length === 0 && this.#handsFree()) {
       this.#feed(frame, fromClient);
       return;
     }
-    if (this.#waiting.length >= WAITING_FRAMES_MAX) {
-      if (this.#waiting.shift()?.fromClient) {
-        this.#droppedSamples += FRAME_SAMPLES;
-        this.#insertedSamples -= FRAME_SAMPLES;
-      }
-    }
     this.#waiting.push({ frame: fromClient ? frame.slice() : frame, fromClient });
+    if (fromClient) this.#clientFramesWaiting++;
+  }
+
+  #dropOldest(): void {
+    const oldest = this.#waiting.findIndex(({ fromClient }) => fromClient);
+    this.#waiting.splice(oldest, 1);
+    this.#clientFramesWaiting--;
+    this.#droppedSamples += FRAME_SAMPLES;
+    this.#insertedSamples -= FRAME_SAMPLES;
   }
 
   #feed(frame: Int16Array, fromClient: boolean): void {
@@ -179,6 +190,7 @@ export class InputAudio {
     while (this.#handsFree()) {
       const next = this.#waiting.shift();
       if (next === undefined) return;
+      if (next.fromClient) this.#clientFramesWaiting--;
       this.#feed(next.frame, next.fromClient);
     }
   }
@@ -205,7 +217,10 @@ const SILENCE = new Int16Array(FRAME_SAMPLES);
 const PREROLL_FRAMES = 100;
 /** The detector works in batches each 10 ms: what it has in hand is far below this unless the machine stalls. */
 const IN_HAND_MS_MAX = 500;
+/** Of the client's. */
 const WAITING_FRAMES_MAX = (INPUT_BACKLOG_MS_MAX - IN_HAND_MS_MAX) / FRAME_MS;
+/** Silence that has not been judged for so long ends every turn already: more would only be judged in place of words. */
+const WAITING_SILENT_FRAMES_MAX = INPUT_BACKLOG_MS_MAX / FRAME_MS;
 /** A detector's thread that died is loaded again in a fifth of a second; longer than any stall one can still talk through. */
 const DETECTOR_SILENT_MS_MAX = 3_000;
 /**

@@ -108,8 +108,9 @@ function listening(
     silence: (ms: number) => say(ms, false),
     /** The detector falls behind, or catches up. */
     judge: async (on: boolean) => {
-      judges = on;
+      // In order: what it is given meanwhile is judged after what it had in hand.
       if (on) for (let next = withheld.shift(); next; next = withheld.shift()) onWindow(next);
+      judges = on;
       await settle();
     },
     /** What the detector had in hand never comes. */
@@ -196,6 +197,35 @@ describe("a commit", () => {
     await judge(true);
     expect(turn.droppedSamples).toBe(0);
     expect(segments[0]?.filter((number) => number > 0)).toEqual(range(1, 100));
+  });
+
+  it("leaves the client its two seconds: what is said after it waits too, and is the next turn's", async () => {
+    const { turn, segments, texts, judge, speak, silence } = listening({
+      hears: ["First", "second"],
+      judges: false,
+    });
+    await speak(1_200);
+    turn.commit();
+    await speak(800);
+    expect(turn.droppedSamples).toBe(0);
+    await judge(true);
+    await silence(1_000);
+    expect(segments[0]?.filter((number) => number > 0)).toEqual(range(1, 60));
+    expect(segments[1]).toEqual(expect.arrayContaining(range(61, 100)));
+    expect(texts()).toEqual(["First!", "second"]);
+  });
+
+  it("costs a client that is late with nothing more than the frame that is too many, the oldest it has waiting", async () => {
+    const { turn, segments, judge, speak } = listening({ hears: ["First", ""], judges: false });
+    await speak(1_200);
+    turn.commit();
+    await speak(820);
+    expect(turn.droppedSamples).toBe(FRAME_SAMPLES);
+    await judge(true);
+    expect(segments[0]?.filter((number) => number > 0)).toEqual([
+      ...range(1, 25),
+      ...range(27, 60),
+    ]);
   });
 });
 
@@ -391,6 +421,16 @@ describe("while the detector is behind", () => {
 });
 
 describe("a client's own losses", () => {
+  it("take no room from what did come, however many they are", async () => {
+    const { turn, judge, speak } = listening({ judges: false });
+    await speak(2_000);
+    for (let loss = 0; loss < 10; loss++) turn.skip(50);
+    expect(turn.droppedSamples).toBe(0);
+    expect(turn.endSample).toBe(200 * FRAME_SAMPLES);
+    await judge(true);
+    expect(turn.takenSamples).toBe(100 * FRAME_SAMPLES);
+  });
+
   it("pass as silence, and are not acknowledged: they never came", async () => {
     const { turn, texts, speak } = listening({ hears: ["Hello"] });
     await speak(600);
