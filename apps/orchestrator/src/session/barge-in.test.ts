@@ -15,6 +15,7 @@ class Overheard {
   #hears: (speechMs: number) => string | undefined = () => undefined;
   #spokenMs = 0;
   #confidence = 0.8;
+  #echoMatch = 0;
 
   constructor(settings: Partial<InterruptionSettings> = {}, words: string[] = []) {
     this.bargeIn = new BargeIn(
@@ -31,8 +32,14 @@ class Overheard {
     return this;
   }
 
-  unsure(): this {
-    this.#confidence = 0.5;
+  unsure(confidence = 0.5): this {
+    this.#confidence = confidence;
+    return this;
+  }
+
+  /** What is heard sounds like what is played. */
+  alike(echoMatch: number): this {
+    this.#echoMatch = echoMatch;
     return this;
   }
 
@@ -49,7 +56,8 @@ class Overheard {
     for (let done = 0; done < ms; done += 32) {
       this.#sample += WINDOW;
       if (spoken) this.#spokenMs += 32;
-      this.#take(this.bargeIn.window({ endSample: this.#sample, probability, echoMatch: 0 }));
+      const echoMatch = this.#echoMatch;
+      this.#take(this.bargeIn.window({ endSample: this.#sample, probability, echoMatch }));
     }
     return this;
   }
@@ -69,9 +77,9 @@ class Overheard {
 }
 
 describe("while a reply sounds", () => {
-  it("four windows of speech pause it, fewer do not", () => {
-    expect(new Overheard().speech(96).quiet(500).told).toEqual([]);
-    expect(new Overheard().speech(128).told).toEqual(["pause: speech"]);
+  it("five windows of speech pause it, fewer do not", () => {
+    expect(new Overheard().speech(128).quiet(500).told).toEqual([]);
+    expect(new Overheard().speech(160).told).toEqual(["pause: speech"]);
   });
 
   it("words stop it before they have lasted long", () => {
@@ -106,6 +114,25 @@ describe("while a reply sounds", () => {
     expect(story.speech(600).told).toEqual(["pause: speech", "resume: backchannel", "stop: words"]);
   });
 
+  it("another guess at the sound that was a backchannel does not stop it, nor do its turn's last words", () => {
+    const story = new Overheard().hearing((ms) => (ms < 300 ? "Yeah." : "You have."));
+    expect(story.speech(500).quiet(600).told).toEqual(["pause: speech", "resume: backchannel"]);
+    expect(story.bargeIn.dismisses("You have.")).toBe(true);
+  });
+
+  it("words beside a backchannel stop it where the recogniser is sure of them", () => {
+    const said = (ms: number) => (ms < 300 ? "Okay." : "Okay, sure.");
+    expect(new Overheard().hearing(said).speech(600).told.at(-1)).toBe("stop: words");
+    const guessed = new Overheard().unsure(0.66).hearing(said).speech(600).quiet(600);
+    expect(guessed.told).toEqual(["pause: speech", "resume: backchannel"]);
+  });
+
+  it("words that go on for longer than any hum stop it, whatever they began as", () => {
+    const story = new Overheard().hearing((ms) => (ms < 300 ? "Um." : "I'm leaving."));
+    expect(story.speech(800).told).toEqual(["pause: speech", "resume: backchannel"]);
+    expect(story.speech(400).told.at(-1)).toBe("stop: words");
+  });
+
   it("a cough lets it go on when it is over", () => {
     const story = new Overheard().hearing(() => "");
     expect(story.speech(200).quiet(100).told).toEqual(["pause: speech", "resume: no-words"]);
@@ -132,10 +159,23 @@ describe("while a reply sounds", () => {
     expect(story.speech(900).quiet(300).told).toEqual(["pause: speech", "resume: echo"]);
   });
 
+  it("its own words half misheard do not stop it while they sound like what is played", () => {
+    const story = () =>
+      new Overheard({}, ["the", "train", "leaves", "at", "noon"]).hearing(() => "rain leaves at");
+    expect(story().alike(0.6).speech(600).told).toEqual(["pause: speech", "resume: echo"]);
+    expect(story().speech(600).told).toEqual(["pause: speech", "stop: words"]);
+  });
+
   it("goes on after the timeout where nothing is understood of what was said", () => {
     const story = new Overheard({ falseInterruptionTimeoutMs: 600 });
     expect(story.speech(300).quiet(500).told).toEqual(["pause: speech"]);
     expect(story.quiet(128).told).toEqual(["pause: speech", "resume: timeout"]);
+  });
+
+  it("goes on after it where what follows is neither quiet nor speech", () => {
+    const story = new Overheard({ falseInterruptionTimeoutMs: 600 }).speech(200).quiet(64);
+    for (let flicker = 0; flicker < 20; flicker++) story.speech(64).quiet(64);
+    expect(story.told).toEqual(["pause: speech", "resume: timeout"]);
   });
 
   it("a second sound pauses it again", () => {
@@ -187,6 +227,11 @@ describe("the plain detector", () => {
     const story = new Overheard(plain).hearing(() => "Yeah.");
     expect(story.speech(480).told).toEqual(["pause: speech"]);
     expect(story.speech(64).told).toEqual(["pause: speech", "stop: sustained-speech"]);
+  });
+
+  it("counts no click after a sound as speech", () => {
+    const story = new Overheard(plain).speech(200).quiet(320).speech(32).quiet(256);
+    expect(story.told).toEqual(["pause: speech", "resume: timeout"]);
   });
 
   it("lets it go on half a second after a shorter sound", () => {

@@ -125,6 +125,8 @@ export class BargeIn {
     sound.text = text;
     sound.textEndSample = endSample;
     sound.confidence = confidence;
+    const hummed = wordsOf(text).length > 0 && this.#backchannels.meaningful(text).length === 0;
+    if (hummed) sound.hummed = true;
     // A sound that is over is decided; its turn's end looks at its last words once more.
     if (this.#phase === "watching") return undefined;
     const words = this.#wordCount(text) >= this.#settings.minWords;
@@ -168,7 +170,11 @@ export class BargeIn {
       if (quietSamples >= samplesOf(SOUND_GAP_MS)) this.#phase = "watching";
       return undefined;
     }
-    if (quietSamples >= samplesOf(this.#settings.falseInterruptionTimeoutMs)) {
+    // Sound that flickers about the detector's threshold is neither quiet nor speech: it holds a reply little longer than silence.
+    const nothingSamples = endSample - sound.endSample - samplesOf(PAUSE_SPEECH_MS);
+    if (
+      Math.max(quietSamples, nothingSamples) >= samplesOf(this.#settings.falseInterruptionTimeoutMs)
+    ) {
       return this.#resume("timeout");
     }
     return this.#afterPass();
@@ -184,7 +190,10 @@ export class BargeIn {
     if (!understood) return this.#flush();
     if (sound.passesWithWords > 0) return this.#stop("words");
     // Neither words to rely on nor a hum: the recogniser's last word on it, a moment later, decides.
-    const unsure = this.#wordCount(sound.text) > 0 && quietSamples < samplesOf(UNSURE_MS_MAX);
+    const unsure =
+      !sound.hummed &&
+      this.#wordCount(sound.text) > 0 &&
+      quietSamples < samplesOf(UNSURE_MS_MAX);
     if (unsure) return sound.textEndSample < last + samplesOf(TAIL_MS) ? this.#flush() : undefined;
     // A hum is short; so much that nobody understood may be the first half of a sentence.
     const long = sound.speechSamples >= samplesOf(LONG_SOUND_MS);
@@ -192,7 +201,7 @@ export class BargeIn {
       return undefined;
     }
     const hummed = wordsOf(sound.text).length > 0 && this.#wordCount(sound.text) === 0;
-    return this.#resume(hummed ? "backchannel" : "no-words");
+    return this.#resume(hummed || sound.hummed ? "backchannel" : "no-words");
   }
 
   #flush(): BargeInAction | undefined {
@@ -211,8 +220,8 @@ export class BargeIn {
       if (!this.#vad.speaking) this.#phase = "watching";
       return undefined;
     }
-    const last = this.#vad.lastSpeechSample ?? endSample;
-    if (last - this.#sound.startSample >= samplesOf(this.#settings.minDurationMs)) {
+    const { startSample, endSample: last } = this.#sound;
+    if (last - startSample >= samplesOf(this.#settings.minDurationMs)) {
       return this.#stop("sustained-speech");
     }
     const quiet = endSample - last >= samplesOf(this.#settings.falseInterruptionTimeoutMs);
@@ -270,26 +279,26 @@ export class BargeIn {
 
   /** Whether words of a short sound are words: half a syllable makes a recogniser guess, and it knows that it does. */
   #trusted(text: string): boolean {
-    const { startSample, endSample, confidence } = this.#sound;
-    if (endSample - startSample >= samplesOf(UNTRUSTED_MS_MAX)) return true;
-    const distinct = new Set(this.#backchannels.meaningful(text)).size;
-    return confidence >= CONFIDENCE_MIN || distinct >= CLEAR_WORDS_MIN;
+    const { startSample, endSample, confidence, hummed } = this.#sound;
+    const lengthSamples = endSample - startSample;
+    const meaningful = this.#backchannels.meaningful(text);
+    if (new Set(meaningful).size >= CLEAR_WORDS_MIN) return true;
+    if (lengthSamples >= samplesOf(HUM_MS_MAX)) return true;
+    // "Okay, sure": more words than the hum alone. "Yeah", then "You have": another guess at the same hum.
+    if (wordsOf(text).length > meaningful.length) return confidence >= BESIDE_A_HUM_CONFIDENCE_MIN;
+    if (hummed) return false;
+    return confidence >= CONFIDENCE_MIN || lengthSamples >= samplesOf(UNTRUSTED_MS_MAX);
   }
 
   /** A transcript made of the reply's own last words, in their order: an echo that was loud enough to be understood. */
   #ownWords(text: string): boolean {
     const words = this.#backchannels.meaningful(text);
     if (words.length === 0 || this.#reply === undefined) return false;
-    // One word in common is a coincidence unless it also sounds like what is being played.
-    if (words.length < OWN_WORDS_MIN && this.#sound.echoMatch < OWN_WORD_ECHO_MIN) return false;
-    const own = this.#reply.words();
-    let at = 0;
-    for (const word of words) {
-      const found = own.indexOf(word, at);
-      if (found < 0) return false;
-      at = found + 1;
-    }
-    return true;
+    const common = commonInOrder(words, this.#reply.words());
+    // What also sounds like what is being played may be half misheard; otherwise one word in common is a coincidence.
+    return this.#sound.echoMatch >= OWN_WORD_ECHO_MIN
+      ? common * 2 >= words.length
+      : common === words.length && common >= OWN_WORDS_MIN;
   }
 }
 
@@ -303,6 +312,8 @@ interface Sound {
   text: string;
   textEndSample: number;
   confidence: number;
+  /** Some pass heard nothing but a backchannel. */
+  hummed: boolean;
   /** Passes of the recogniser in a row that found words. */
   passesWithWords: number;
   /** What the last of them that counts had covered. */
@@ -321,6 +332,7 @@ function newSound(startSample: number): Sound {
     text: "",
     textEndSample: 0,
     confidence: 0,
+    hummed: false,
     passesWithWords: 0,
     passEndSample: 0,
     flushing: false,
@@ -329,12 +341,26 @@ function newSound(startSample: number): Sound {
   };
 }
 
+/** How many words at most stand in both, in the same order. */
+function commonInOrder(said: readonly string[], own: readonly string[]): number {
+  let row = new Array<number>(own.length + 1).fill(0);
+  for (const word of said) {
+    const next = [0];
+    for (const [index, each] of own.entries()) {
+      const extended = each === word ? (row[index] ?? 0) + 1 : 0;
+      next.push(Math.max(extended, row[index + 1] ?? 0, next[index] ?? 0));
+    }
+    row = next;
+  }
+  return row[own.length] ?? 0;
+}
+
 function samplesOf(ms: number): number {
   return (ms * SAMPLE_RATE_HZ) / 1000;
 }
 
-/** Four windows: one more than makes a turn's speech. Each more lets another cough pass, and is heard as an answer that comes later. */
-const PAUSE_SPEECH_MS = 128;
+/** Five windows: two more than make a turn's speech. Each more lets another cough pass, and is heard as an answer that comes later. */
+const PAUSE_SPEECH_MS = 160;
 /** Two windows: closures inside a word are often longer, but what was understood by then decides, not the gap. */
 const QUIET_MS = 64;
 /** Pauses between phrases begin at about 250 ms; somebody who starts again within this goes on. */
@@ -354,6 +380,10 @@ const PASS_AUDIO_MS_MIN = 96;
 const CONFIDENCE_MIN = 0.62;
 /** Backchannels of one word that were misheard last 320 to 550 ms; a phrase in a language that the recogniser does not know lasts longer. */
 const UNTRUSTED_MS_MAX = 560;
+/** One more word beside a backchannel: "okay, sure" came to 0.73 and more, a misheard "yeah" ("Yeah, it") to 0.68. */
+const BESIDE_A_HUM_CONFIDENCE_MIN = 0.7;
+/** The longest "um-hum" of eight voices lasts 700 ms. */
+const HUM_MS_MAX = 900;
 /** The last sound of a word is quieter than the detector's threshold, and a recogniser that hears it whole is surer. */
 const TAIL_MS = 100;
 /** By then a pass that has the tail is there; should the last word on it be a word after all, the turn's end stops the reply. */

@@ -25,7 +25,7 @@ describe("somebody speaks over a reply", () => {
 
   it("and is paused at once: nothing is sent while it is held", async () => {
     const call = await speaking(["Yeah."]);
-    await call.speak(140);
+    await call.speak(180);
     expect(call.transport.all("hold")).toEqual([
       { type: "hold", replyId: expect.any(String), pauseSeq: 1 },
     ]);
@@ -68,7 +68,7 @@ describe("somebody speaks over a reply", () => {
     const before = call.transport.frames.length;
     await call.speak(500);
     expect(decisions(call)).toEqual(["pause: speech", "stop: words"]);
-    expect(call.transport.frames.length).toBeLessThanOrEqual(before + 6);
+    expect(call.transport.frames.length).toBeLessThanOrEqual(before + 8);
     await call.silence(2_000);
     const history = call.llm.requests.at(-1)?.history ?? [];
     expect(history.at(-1)).toEqual({ role: "user", text: "Stop, that is enough." });
@@ -88,7 +88,7 @@ describe("somebody speaks over a reply", () => {
   it("and a client whose clock stands for the listener hears of a word only what was not held", async () => {
     const call = await speaking(["Yeah."], { options: { playback: "none" } });
     call.reports = false;
-    await call.speak(140);
+    await call.speak(180);
     const heldAt = call.transport.frames.length;
     await call.silence(64);
     call.send({ type: "interrupt" });
