@@ -102,7 +102,8 @@ async function listen(stack: WholeStack, replies: readonly DisturbedReply[], mos
   const heard = replies.filter(({ resumed }) => resumed > 0).slice(0, most);
   const withPauses = { errors: 0, words: 0 };
   const withoutPauses = { errors: 0, words: 0 };
-  const lostOrRepeated = { errors: 0, words: 0 };
+  let lostOrRepeated = 0;
+  let otherwise = 0;
   let resumed = 0;
   for (const { reply, resumed: times } of heard) {
     const { tape } = reply;
@@ -121,13 +122,16 @@ async function listen(stack: WholeStack, replies: readonly DisturbedReply[], mos
     );
     add(withPauses, wordErrorRate(said, listened ?? ""));
     add(withoutPauses, wordErrorRate(said, sent ?? ""));
-    add(lostOrRepeated, wordErrorRate(sent ?? "", played ?? ""));
+    const afterwards = wordErrorRate(sent ?? "", played ?? "");
+    lostOrRepeated += afterwards.lostOrAdded;
+    otherwise += afterwards.errors - afterwards.lostOrAdded;
   }
   return {
     replies: heard.length,
     resumed,
     words: withPauses.words,
-    wordsLostOrRepeated: lostOrRepeated.errors,
+    wordsLostOrRepeated: lostOrRepeated,
+    wordsUnderstoodOtherwise: otherwise,
     wordErrorRate: share(withPauses.errors, withPauses.words),
     wordErrorRateWithoutPauses: share(withoutPauses.errors, withoutPauses.words),
   };
@@ -158,6 +162,6 @@ const NOTES = [
   "precision: hits among hits and false stops. falsePauseMs: silence put in per minute of reply in the false trials. echoPauses: echo trials in which the reply paused at least once.",
   "Detection is taken to be when the client had sent the last sample of the detector's window, silence to be after the last sample of the reply: both make the figures a little too long.",
   "resumeMs: from the sound's end to the reply's next sample; 0 where it went on before.",
-  "transcribed: of replies that went on, the words understood of what was played with its silence cut out that differ from those of the same samples as sent (wordsLostOrRepeated), and word error rates against the text with the pauses in and without them: a pause in mid-word costs the recogniser words, not the listener.",
+  "transcribed: of replies that went on, what is understood of what was played, its silence cut out, against what is understood of the same samples as sent: words missing or added (wordsLostOrRepeated), other words in their place (wordsUnderstoodOtherwise: the ramps beside a pause change what a recogniser makes of a word); and word error rates against the text with the pauses in and without them: a pause in mid-word costs the recogniser words, not the listener.",
   "resumeErrors: resumptions in replies whose played samples, silence cut out, were not those that were sent, each once and in order.",
 ];

@@ -22,16 +22,17 @@ describe("folding", () => {
 
 describe("word errors", () => {
   it.each([
-    ["the cat sat", "The cat sat.", 0],
-    ["the cat sat", "the hat sat", 1],
-    ["the cat sat", "the sat", 1],
-    ["the cat sat", "the fat cat sat down", 2],
-    ["the cat sat", "", 3],
-  ])("%s | %s", (reference, hypothesis, errors) => {
-    expect(wordErrorRate(reference, hypothesis)).toEqual({ errors, words: 3 });
+    ["the cat sat", "The cat sat.", 0, 0],
+    ["the cat sat", "the hat sat", 1, 0],
+    ["the cat sat", "the sat", 1, 1],
+    ["the cat sat", "the fat cat sat down", 2, 2],
+    ["the cat sat", "the hat sat sat", 2, 1],
+    ["the cat sat", "", 3, 3],
+  ])("%s | %s", (reference, hypothesis, errors, lostOrAdded) => {
+    expect(wordErrorRate(reference, hypothesis)).toEqual({ errors, words: 3, lostOrAdded });
   });
 
   it("counts words that nobody said", () => {
-    expect(wordErrorRate("", "hello there")).toEqual({ errors: 2, words: 0 });
+    expect(wordErrorRate("", "hello there")).toEqual({ errors: 2, words: 0, lostOrAdded: 2 });
   });
 });

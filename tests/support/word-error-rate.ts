@@ -1,26 +1,38 @@
 /** Scores a transcript against what was said. Pure; owns the folding that both sides go through, and the count. */
 
-/** Fewest words to insert, delete or replace, and how many words were said: pool several clips by adding both. */
+/**
+ * Fewest words to insert, delete or replace, and how many words were said: pool several clips by adding each. `lostOrAdded` are
+ * those of the errors that are no other word in a word's place, as few as may be.
+ */
 export function wordErrorRate(
   reference: string,
   hypothesis: string,
-): { errors: number; words: number } {
+): { errors: number; words: number; lostOrAdded: number } {
   const said = foldWords(reference);
   const heard = foldWords(hypothesis);
   // Edit distance, one row of the table at a time: row[j] is that of the said words so far and the first j heard.
-  let row = Array.from({ length: heard.length + 1 }, (_, index) => index);
+  let row = Array.from({ length: heard.length + 1 }, (_, index) => index * LOST_OR_ADDED);
   for (const [saidIndex, saidWord] of said.entries()) {
-    const next = [saidIndex + 1];
+    const next = [(saidIndex + 1) * LOST_OR_ADDED];
     for (const [heardIndex, heardWord] of heard.entries()) {
-      const replaced = (row[heardIndex] ?? 0) + (saidWord === heardWord ? 0 : 1);
-      const deleted = (row[heardIndex + 1] ?? 0) + 1;
-      const inserted = (next[heardIndex] ?? 0) + 1;
+      const replaced = (row[heardIndex] ?? 0) + (saidWord === heardWord ? 0 : ERROR);
+      const deleted = (row[heardIndex + 1] ?? 0) + LOST_OR_ADDED;
+      const inserted = (next[heardIndex] ?? 0) + LOST_OR_ADDED;
       next.push(Math.min(replaced, deleted, inserted));
     }
     row = next;
   }
-  return { errors: row[heard.length] ?? 0, words: said.length };
+  const cost = row[heard.length] ?? 0;
+  return {
+    errors: Math.floor(cost / ERROR),
+    words: said.length,
+    lostOrAdded: cost % ERROR,
+  };
 }
+
+/** The count of errors decides, and among alignments with the same the one that replaces most: both in one number. */
+const ERROR = 65_536;
+const LOST_OR_ADDED = ERROR + 1;
 
 /**
  * Words without case, punctuation and hyphens. Numbers become single digits, whether written or spoken: "twenty-three", "23"
