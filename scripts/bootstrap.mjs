@@ -28,6 +28,7 @@ const COMMANDS = {
   lint: { level: "all", script: "scripts/check.ts", args: ["lint"] },
   typecheck: { level: "all", script: "scripts/check.ts", args: ["typecheck"] },
   proto: { level: "all", script: "scripts/check.ts", args: ["proto"] },
+  infra: { level: "all", script: "scripts/infra.ts" },
 };
 
 /** Unpacked, on Linux; two inference runtimes and the Workers runtime are most of it. */
