@@ -349,6 +349,54 @@ describe("at the end of a segment", () => {
   });
 });
 
+describe("a final that finds nothing", () => {
+  it.each([
+    ["heard half of it and was sure", 46, 0.5, "final 920 en Zed, Zed"],
+    ["heard half of it and does not say how sure it was", 46, undefined, "final 920 en Zed, Zed"],
+    ["was not sure", 46, 0.49, "final 920 en "],
+    ["heard less than half of it", 47, 0.9, "final 940 en "],
+  ])("after a pass with words that %s", async (_, frames, confidence, final) => {
+    const { segment, recogniser, events, push } = await opened({ partials: true });
+    await push(23);
+    recogniser.passes[0]?.answer("Zed, Zed", confidence);
+    await settle();
+    await push(frames - 23);
+    segment.end();
+    recogniser.passes.at(-1)?.answer("");
+    await settle();
+    expect(events).toEqual(["partial 460 Zed, Zed", final]);
+  });
+
+  it("is believed where the pass before it found nothing either", async () => {
+    const { segment, recogniser, events, push } = await opened({ partials: true });
+    await push(23);
+    recogniser.passes[0]?.answer("Oh");
+    await settle();
+    await push(23);
+    recogniser.passes[1]?.answer("");
+    await settle();
+    await push(1);
+    segment.end();
+    recogniser.passes[2]?.answer("");
+    await settle();
+    expect(events).toEqual(["partial 460 Oh", "partial 920 ", "final 940 en "]);
+  });
+
+  it("keeps the words also where it was asked for before the end", async () => {
+    const { segment, recogniser, events, push } = await opened({ partials: true });
+    await push(23);
+    recogniser.passes[0]?.answer("Asked.");
+    await settle();
+    await push(7);
+    segment.flush();
+    recogniser.passes[1]?.answer("");
+    await settle();
+    segment.end();
+    await settle();
+    expect(events).toEqual(["partial 460 Asked.", "partial 600 ", "final 600 en Asked."]);
+  });
+});
+
 describe("a segment that fails", () => {
   it("is over at once when it is cancelled, and its pass is aborted", async () => {
     const { segment, recogniser, events, push } = await opened({ partials: true });

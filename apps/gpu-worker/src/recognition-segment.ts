@@ -45,7 +45,9 @@ export class RecognitionSegment {
   /** What the last pass reached, whatever became of it. */
   #passedFrames = 0;
   /** The last pass that came back. */
-  #covered: Covered = { frames: 0, result: { text: "", language: "" }, computeMs: 0 };
+  #covered: Covered = NOTHING_COVERED;
+  /** The one before it. */
+  #before: Covered = NOTHING_COVERED;
   /** Somebody waits for a partial that covers so many. */
   #flushFrames: number | undefined;
   #partialText = "";
@@ -148,7 +150,7 @@ export class RecognitionSegment {
       const language = this.#options.language || (recogniser.languages[0] ?? "");
       this.#finish({ text: "", language }, 0);
     } else if (this.#covered.frames === this.#frames) {
-      this.#finish(this.#covered.result, this.#covered.computeMs);
+      this.#finish(this.#believed(), this.#covered.computeMs);
     } else if (pass === undefined || pass.frames !== this.#frames || isQueuedPartial(pass)) {
       this.#run(recogniser, "final");
     }
@@ -199,6 +201,7 @@ export class RecognitionSegment {
         limit.signal,
       );
       if (this.#pass !== pass) return;
+      this.#before = this.#covered;
       this.#covered = { frames: pass.frames, result, computeMs: clock.nowMs() - startedMs };
       this.#pass = undefined;
       if (!this.#ended) this.#showPartial();
@@ -222,6 +225,20 @@ export class RecognitionSegment {
     else if (result.text === this.#partialText) return;
     this.#partialText = result.text;
     this.#options.onPartial(result, frames * FRAME_MS);
+  }
+
+  /**
+   * What the last pass says, or where that found nothing, the one before it.
+   *
+   * Moonshine now and then ends before its first word, and a little more silence at the end is enough for it: a pass finds "Zed, Zed", and
+   * the final over the same speech nothing. The words were shown, and the person's turn would be lost. A pass that heard the smaller
+   * part, or was not sure, is no witness: what it took for a word may be the beginning of a cough.
+   */
+  #believed(): RecognitionResult {
+    const { frames, result } = this.#before;
+    const { confidence = 1 } = result;
+    const isWitness = frames * 2 >= this.#frames && confidence >= WITNESS_CONFIDENCE_MIN;
+    return this.#covered.result.text === "" && isWitness ? result : this.#covered.result;
   }
 
   #finish(result: RecognitionResult, computeMs: number): void {
@@ -261,6 +278,8 @@ interface Covered {
   computeMs: number;
 }
 
+const NOTHING_COVERED: Covered = { frames: 0, result: { text: "", language: "" }, computeMs: 0 };
+
 function isQueuedPartial(pass: Pass): boolean {
   return pass.kind === "partial" && !pass.begun;
 }
@@ -280,6 +299,8 @@ const FRAMES_MAX = 30_000 / FRAME_MS;
 /** 460 ms: about a word. Oftener would spend the core on words that are still being said. */
 const PARTIAL_EVERY_FRAMES = 23;
 const PARTIAL_FAILURES_MAX = 3;
+/** Each token likelier than not, on the whole: below it, a guess. */
+const WITNESS_CONFIDENCE_MIN = 0.5;
 /** A model that is not resident is read from disk and warmed up: seconds. A download is not waited for. */
 const ACQUIRE_MS_MAX = 30_000;
 /** 30 s of speech take 1.5 s on one core; with a queue of others before it, still less than this. */

@@ -9,7 +9,7 @@ export interface ScriptedPass {
   priority: "final" | "partial";
   signal: AbortSignal;
   begin(): void;
-  answer(text: string): void;
+  answer(text: string, confidence?: number): void;
   fail(reason: unknown): void;
 }
 
@@ -53,7 +53,8 @@ export class ScriptedRecogniser {
           priority,
           signal,
           begin: onBegun,
-          answer: (text) => resolve({ text, language: "en" }),
+          answer: (text, confidence) =>
+            resolve({ text, language: "en", ...(confidence === undefined ? {} : { confidence }) }),
           fail: reject,
         };
         this.passes.push(pass);
