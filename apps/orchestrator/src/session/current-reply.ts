@@ -3,6 +3,7 @@ import { type ClientMessageOf, FRAME_MS, LOOK_AHEAD_MS } from "@antiphon/protoco
 import type { Clock } from "@antiphon/runtime";
 import { FrameRing } from "./frame-ring.ts";
 import type { Reply } from "./reply.ts";
+import type { ReplyRequest } from "./session-event.ts";
 
 /** What became of a reply. */
 export interface SettledReply {
@@ -35,6 +36,11 @@ export class CurrentReply {
   /** What was heard of a stopped reply is not known yet. */
   get settling(): boolean {
     return this.#stopped !== undefined;
+  }
+
+  /** Some reply was made from this very request, and what became of it is not known yet. */
+  makes(request: ReplyRequest): boolean {
+    return this.#current?.request === request || this.#stopped?.request === request;
   }
 
   start(reply: Reply): void {

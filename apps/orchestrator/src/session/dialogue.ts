@@ -6,7 +6,7 @@ import { CurrentReply, type SettledReply } from "./current-reply.ts";
 import type { AnswerRequest } from "./ports.ts";
 import type { Reply } from "./reply.ts";
 import type { SessionDefaults, SessionIdentity } from "./session-deps.ts";
-import type { ReplyEffect, SessionEvent } from "./session-event.ts";
+import type { ReplyEffect, ReplyRequest, SessionEvent } from "./session-event.ts";
 import type { SessionReport } from "./session-report.ts";
 import type { SessionState } from "./session-state.ts";
 import type { SessionVoice } from "./session-voice.ts";
@@ -37,7 +37,8 @@ export class Dialogue {
   #turnNumber: number;
   /** The spoken turn whose answer is to be made. */
   #answering: FinishedTurn | undefined;
-  #owesAnswer = false;
+  /** Asked for, and neither given nor overtaken. A reply gives the very request that it was made from, and none that came since. */
+  #owed: ReplyRequest | undefined;
   /** Said while it was not known yet what would be heard of a reply: comes after that. */
   #heardMeanwhile: string[] = [];
 
@@ -53,9 +54,10 @@ export class Dialogue {
     return this.#turnNumber;
   }
 
-  /** The person's newest words have neither been answered nor overtaken. */
-  get owesAnswer(): boolean {
-    return this.#owesAnswer;
+  /** What is owed, where no reply is at it. */
+  get due(): ReplyRequest | undefined {
+    const owed = this.#owed;
+    return owed && this.#replies.makes(owed) ? undefined : owed;
   }
 
   /** The reply that is being made or played. */
@@ -73,7 +75,7 @@ export class Dialogue {
   hear(text: string, spoken: FinishedTurn | undefined): void {
     this.#turnNumber++;
     this.#answering = spoken;
-    this.#owesAnswer = true;
+    this.#owed = { kind: "answer" };
     if (this.#unsettled) this.#heardMeanwhile.push(text);
     else this.#conversation.addUser(text);
     this.write();
@@ -92,9 +94,14 @@ export class Dialogue {
     this.#voice?.anticipate(historyOf(after), { number: this.#turnNumber + 1, spokenMs });
   }
 
-  /** The person wants no answer any more. */
+  /** A program wants something said: whatever else was asked for is overtaken. */
+  owe(request: ReplyRequest): void {
+    this.#owed = request;
+  }
+
+  /** Nobody wants an answer any more. */
   owesNothing(): void {
-    this.#owesAnswer = false;
+    this.#owed = undefined;
   }
 
   perform(effect: ReplyEffect): void {
@@ -204,7 +211,7 @@ export class Dialogue {
     const { reply, text, interrupted, ended } = settled;
     this.#conversation.addAssistant(text, interrupted);
     // An answer that came to its own end is given, even where there was nothing to hear.
-    if (text !== "" || ended) this.#owesAnswer = this.#heardMeanwhile.length > 0;
+    if ((text !== "" || ended) && this.#owed === reply.request) this.#owed = undefined;
     this.#rememberMeanwhile();
     this.#options.report.replyDone(reply, text, interrupted);
     this.write();

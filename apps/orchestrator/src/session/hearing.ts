@@ -165,8 +165,9 @@ export class Hearing {
   #turnEnded(turn: FinishedTurn): void {
     const { report, listener } = this.#options;
     if (!turn.committed && this.#interruptions.dismisses(turn)) {
-      // Told as a turn of no words: what was shown of it so far is not to stay.
+      // It is a turn of no words: what was shown of it so far is not to stay.
       report.transcript(listener.turnNumber(), "", true);
+      listener.onTurnEnded({ ...turn, text: "" });
     } else listener.onTurnEnded(turn);
   }
 }

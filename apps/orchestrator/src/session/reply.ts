@@ -99,6 +99,11 @@ export class Reply {
     return this.#options.turn;
   }
 
+  /** The very one that asked for it. */
+  get request(): ReplyRequest {
+    return this.#options.request;
+  }
+
   get metrics(): TurnMetrics {
     return this.#options.metrics;
   }

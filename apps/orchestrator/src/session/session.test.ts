@@ -150,6 +150,24 @@ describe("while a reply is playing", () => {
     expect(call.llm.requests).toHaveLength(1);
   });
 
+  it("what is called off while its buffers empty is not answered after all", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["Tell me a story", ""],
+      answers: ["Once upon a time there was a king.", "All right."],
+    });
+    await call.speak(600);
+    await call.silence(1_600);
+    call.reports = false;
+    call.send({ type: "text", text: "Never mind" });
+    call.send({ type: "interrupt" });
+    await call.wait(300);
+    call.reports = true;
+    expect(call.session.state).toMatchObject({ kind: "listening", thinking: false });
+    await call.speak(200);
+    await call.silence(1_500);
+    expect(call.llm.requests).toHaveLength(1);
+  });
+
   it("typed text stops it and is answered", async () => {
     const call = await interrupted();
     call.send({ type: "text", text: "Never mind" });
@@ -234,6 +252,26 @@ describe("words that come while something sounds", () => {
         { role: "user", text: "What time is it?" },
       ],
     ]);
+    expect(call.transport.all("reply").at(-1)).toMatchObject({ text: "Noon.", done: true });
+  });
+
+  it("are answered once the person has only coughed over it", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["What time is it?", ""],
+      answers: ["Noon."],
+      options: { endpointing: "manual" },
+      transcriptionMs: 900,
+    });
+    await call.speak(600);
+    call.send({ type: "input_commit" });
+    await call.silence(100);
+    call.send({ type: "say", text: "One moment please, I am looking for it at this moment." });
+    await call.silence(560);
+    await call.speak(260);
+    expect(call.transport.all("input_committed")).toHaveLength(1);
+    expect(call.session.state).toMatchObject({ kind: "speaking" });
+    expect(call.llm.requests).toEqual([]);
+    await call.silence(3_000);
     expect(call.transport.all("reply").at(-1)).toMatchObject({ text: "Noon.", done: true });
   });
 
@@ -383,6 +421,53 @@ describe("while an answer is being thought of", () => {
     await call.speak(600);
     await call.silence(2_000);
     expect(call.llm.requests.at(-1)?.history).toEqual([{ role: "user", text: "One and two" }]);
+  });
+});
+
+describe("a cough", () => {
+  it("before the greeting's first sound only delays it", async () => {
+    const call = new ConversationFixture({ hears: [""] });
+    call.synthesizer.hangs = { text: "Welcome.", afterFrames: 0 };
+    call.send({ type: "session_start", options: { greeting: "Welcome." } });
+    await call.silence(200);
+    expect(call.session.state).toMatchObject({ thinking: true });
+    call.synthesizer.hangs = undefined;
+    await call.speak(200);
+    expect(call.session.state).toMatchObject({ thinking: false });
+    await call.silence(2_000);
+    expect(call.transport.all("reply").at(-1)).toMatchObject({ text: "Welcome.", done: true });
+  });
+
+  it("while the reply before a `say` is being silenced only delays what is to be said", async () => {
+    const call = await ConversationFixture.started({ hears: [""], answers: ["One two three."] });
+    call.send({ type: "text", text: "Count" });
+    await call.wait(500);
+    call.reports = false;
+    await call.speak(60);
+    call.send({ type: "say", text: "Please hold the line." });
+    await call.speak(120);
+    call.reports = true;
+    expect(call.session.state).toMatchObject({ kind: "barged-in", next: undefined });
+    await call.silence(3_000);
+    expect(call.transport.all("reply").at(-1)).toMatchObject({
+      text: "Please hold the line.",
+      done: true,
+      interrupted: false,
+    });
+  });
+
+  it("after words that overtook a `say` does not bring it back", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["What time is it?", ""],
+      answers: ["Noon."],
+    });
+    await call.speak(400);
+    call.send({ type: "say", text: "Please hold the line." });
+    await call.speak(400);
+    await call.silence(2_500);
+    await call.speak(200);
+    await call.silence(2_500);
+    expect(call.synthesizer.spoken).toEqual(["Please hold the line.", "Noon."]);
   });
 });
 

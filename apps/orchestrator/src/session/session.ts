@@ -222,31 +222,34 @@ export class Session {
   #say(text: string): void {
     this.#requireVoice();
     if (text.trim() === "") return;
-    this.#hearing?.stopping("requested", "");
-    this.#dispatch({ kind: "reply-requested", request: { kind: "say", text } });
+    this.#dialogue.owe({ kind: "say", text });
+    this.#giveDue("requested", "");
   }
 
   #typed(text: string): void {
     this.#requireVoice();
     if (text === "") return;
-    this.#interrupt("requested", "");
     this.#dialogue.hear(text, undefined);
-    this.#dispatch({ kind: "reply-requested", request: { kind: "answer" } });
+    this.#giveDue("requested", "");
   }
 
   #turnEnded(turn: FinishedTurn): void {
-    // Nothing is begun over the person's next words: both turns are answered after them.
-    const answers = this.#voice !== undefined && !this.#hearing?.userSpeaking;
     if (turn.text !== "") {
-      // What sounds meanwhile (a program's words, mostly) is over: its place in the history is before this turn.
-      if (answers) this.#interrupt("words", turn.text);
       this.#report.transcript(this.#dialogue.turnNumber + 1, turn.text, true);
       this.#dialogue.hear(turn.text, turn);
     }
     if (turn.committed) this.#report.committed(this.#dialogue.turnNumber, turn.text);
-    // A noise may have dropped an answer of which nothing was heard: then it is still owed.
-    const owed = turn.text !== "" || (this.#dialogue.owesAnswer && isQuiet(this.#state));
-    if (answers && owed) this.#dispatch({ kind: "reply-requested", request: { kind: "answer" } });
+    // Nothing is begun over the person's next words: both turns are answered after them. A turn without words may have been a noise that
+    // dropped a reply of which nothing was heard, or kept one from being begun: then that is due.
+    if (!this.#hearing?.userSpeaking) this.#giveDue("words", turn.text);
+  }
+
+  /** What sounds meanwhile is over: a program's words, mostly. */
+  #giveDue(reason: InterruptionReason, text: string): void {
+    const { due } = this.#dialogue;
+    if (due === undefined || this.#voice === undefined) return;
+    this.#hearing?.stopping(reason, text);
+    this.#dispatch({ kind: "reply-requested", request: due });
   }
 
   #watch(nowMs: number): void {
