@@ -59,6 +59,18 @@ describe("what was heard", () => {
     text.begin(0, 0);
     expect(text.heard(0)).toBe("");
   });
+
+  it("holds nothing of an utterance that no voice could pronounce, also once the next one sounds", () => {
+    const text = new SpokenText();
+    for (const [utterance, written] of ["Look:", "(^_^)", "nice."].entries()) {
+      text.add(written);
+      text.begin(utterance, utterance === 0 ? 0 : SECOND);
+      if (utterance !== 1) text.addAudio(utterance, SECOND);
+      text.end(utterance);
+    }
+    expect(text.heard(2 * SECOND)).toBe("Look: nice.");
+    expect(text.wordsBetween(0, 2 * SECOND)).toEqual(["Look:", "nice."]);
+  });
 });
 
 describe("words as they come", () => {

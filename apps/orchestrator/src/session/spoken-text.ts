@@ -70,7 +70,7 @@ export class SpokenText {
   wordsBetween(fromSample: number, toSample: number): string[] {
     return this.#utterances.flatMap((spoken) => {
       const start = spoken.startSample;
-      if (start === undefined || start > toSample) return [];
+      if (start === undefined || spoken.samples === 0 || start > toSample) return [];
       return (spoken.words ?? evenWords(spoken))
         .filter(
           (word) => start + word.endSample >= fromSample && start + word.startSample <= toSample,
@@ -104,7 +104,8 @@ interface SpokenUtterance {
 }
 
 function heardOf(spoken: SpokenUtterance, playedSamples: number): string {
-  if (spoken.startSample === undefined) return "";
+  // A text that no voice can pronounce ends without a sound.
+  if (spoken.startSample === undefined || spoken.samples === 0) return "";
   const played = playedSamples - spoken.startSample;
   if (played <= 0) return "";
   const words = spoken.words ?? evenWords(spoken);
