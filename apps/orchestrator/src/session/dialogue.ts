@@ -54,6 +54,11 @@ export class Dialogue {
     return this.#turnNumber;
   }
 
+  /** Nothing was said yet, by either, also not to the session before this one. */
+  get isEmpty(): boolean {
+    return this.#turnNumber === 0 && this.#conversation.entries.length === 0;
+  }
+
   /** What is owed, where no reply is at it. */
   get due(): ReplyRequest | undefined {
     const owed = this.#owed;

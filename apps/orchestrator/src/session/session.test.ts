@@ -722,4 +722,16 @@ describe("the end", () => {
     expect(call.llm.requests[0]?.history).toHaveLength(3);
     expect(call.transport.all("reply")[0]?.turn).toBe(4);
   });
+
+  it("a successor does not greet whom the one before it has greeted", async () => {
+    const call = await ConversationFixture.started({
+      options: { greeting: "Welcome." },
+      identity: {
+        leaseEpoch: 2,
+        history: [{ role: "assistant", text: "Welcome.", interrupted: false }],
+      },
+    });
+    await call.wait(1_000);
+    expect(call.synthesizer.spoken).toEqual([]);
+  });
 });

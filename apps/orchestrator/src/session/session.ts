@@ -211,10 +211,10 @@ export class Session {
     }
   }
 
-  /** Whoever has begun already, by voice or in writing, needs no greeting. */
+  /** Whoever has begun already, by voice or in writing, or was greeted by the server before this one, needs no greeting. */
   #greet(): void {
     const { greeting } = this.#options;
-    const begun = this.#hearing?.turnOpen || this.#dialogue.turnNumber > 0 || !isQuiet(this.#state);
+    const begun = this.#hearing?.turnOpen || !this.#dialogue.isEmpty || !isQuiet(this.#state);
     if (greeting === undefined || this.#voice === undefined || begun) return;
     this.#say(greeting);
   }
