@@ -156,6 +156,14 @@ describe("a model that fails", () => {
     expect(heard).toEqual({ texts: ["One "], end: lost });
   });
 
+  it("before its first word has begun no answer: it is asked again when the turn is over", async () => {
+    const { preemptive, outcomes, write } = drafting();
+    preemptive.prepare(asking("Go"), turn());
+    await write(new AntiphonError("overloaded", "Too many requests."));
+    expect(preemptive.take(asking("Go"))).toBeUndefined();
+    expect(outcomes).toEqual(["preemptiveWasted"]);
+  });
+
   it("is nobody's business where its answer is not", async () => {
     const { preemptive, outcomes, write } = drafting();
     preemptive.prepare(asking("Go"), turn());

@@ -42,10 +42,13 @@ export class PreemptiveAnswer {
     this.#draft = new Draft(this.#options.llm, request);
   }
 
-  /** The turn is over with this request: the answer that was begun to it. Anything else that was begun is thrown away. */
+  /**
+   * The turn is over with this request: the answer that was begun to it. Anything else that was begun is thrown away, and so is what failed
+   * before its first token: a model that was busy then may be free now.
+   */
   take(request: AnswerRequest): PreparedAnswer | undefined {
     const draft = this.#draft;
-    if (draft === undefined || !same(draft.request, request)) {
+    if (draft === undefined || draft.failedAtOnce || !same(draft.request, request)) {
       this.discard();
       return undefined;
     }
@@ -76,6 +79,11 @@ class Draft implements PreparedAnswer {
   constructor(llm: LanguageModel, request: AnswerRequest) {
     this.request = request;
     void this.#read(llm);
+  }
+
+  /** There is nothing of it, and nothing will come. */
+  get failedAtOnce(): boolean {
+    return this.#end?.kind === "failed" && this.#tokens.length === 0;
   }
 
   async *tokens(): AsyncIterable<string> {
