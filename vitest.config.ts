@@ -25,6 +25,7 @@ export default defineConfig({
           name: "integration",
           include: ["tests/**/*.test.ts"],
           exclude: ["**/node_modules/**", "tests/support/**"],
+          globalSetup: ["tests/support/real-servers.ts"],
           testTimeout: 120_000,
           hookTimeout: 60_000,
           // Real processes on two cores: one story at a time.
