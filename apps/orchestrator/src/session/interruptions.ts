@@ -1,6 +1,7 @@
 /** Speech over replies: listens to the detector and the recogniser while a reply sounds, and tells the listener what was decided and why. Owns no state of the session: it asks for a pause, a resume or a stop. */
 import type { InterruptionReason, ServerMessageOf } from "@antiphon/protocol";
 import type { Clock } from "@antiphon/runtime";
+import { AwakeTime } from "./awake-time.ts";
 import { Backchannels } from "./backchannels.ts";
 import { BargeIn, type BargeInAction } from "./barge-in.ts";
 import type { InterruptionSettings } from "./interruption-settings.ts";
@@ -33,7 +34,9 @@ export class Interruptions {
   readonly #options: InterruptionsOptions;
   readonly #bargeIn: BargeIn;
   #reply: Reply | undefined;
+  readonly #awake = new AwakeTime();
   #judgedSample = 0;
+  /** In time awake. */
   #judgedMs = 0;
 
   constructor(options: InterruptionsOptions) {
@@ -56,9 +59,8 @@ export class Interruptions {
 
   /** Each window of the detector. Returns the probability that counts. */
   window({ endSample, probability }: VadWindow): number {
-    const { clock } = this.#options;
     this.#judgedSample = endSample;
-    this.#judgedMs = clock.nowMs();
+    this.#judgedMs = this.#awake.ms;
     // Silence is like any echo that was expected: only what could be speech is worth comparing.
     const alike = probability >= SPEECH_MIN ? this.farEnd.judge(endSample) : NOTHING_ALIKE;
     // Over a reply that nothing may interrupt, nobody is listened to.
@@ -87,8 +89,9 @@ export class Interruptions {
   /** Every 20 ms. */
   tick(nowMs: number): void {
     this.farEnd.tick(nowMs, this.#reply?.pacer.soundingSamples(nowMs));
+    this.#awake.tick(nowMs);
     // An input that has stopped ends no pause.
-    if (this.#bargeIn.paused && nowMs - this.#judgedMs > INPUT_SILENT_MS_MAX) {
+    if (this.#bargeIn.paused && this.#awake.ms - this.#judgedMs > INPUT_SILENT_MS_MAX) {
       this.#perform(this.#bargeIn.timedOut());
     }
   }

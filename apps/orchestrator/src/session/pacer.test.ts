@@ -93,6 +93,22 @@ describe("after a stall of the process", () => {
   });
 });
 
+describe("to a listener that reports, after a stall of the process", () => {
+  it.each([10_000, 60_000])("of %i ms nobody is blamed for having said nothing", (stallMs) => {
+    const { sent, events, fill, run, stall, pacer, now } = pacing({ reported: true });
+    fill(75);
+    run(200);
+    stall(stallMs);
+    // Timers come first, then what was said meanwhile.
+    run(20);
+    const before = sent.length;
+    pacer.report(pacer.releasedSamples, true, now());
+    run(200);
+    expect(events).toEqual(["first"]);
+    expect(sent.length).toBeGreaterThan(before);
+  });
+});
+
 describe("when the voice is late", () => {
   it("fills the lead again from what comes, in one go", () => {
     const { sent, fill, run } = pacing();

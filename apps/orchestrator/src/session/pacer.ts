@@ -8,6 +8,7 @@ import {
   LEAD_MS,
   SAMPLE_RATE_HZ,
 } from "@antiphon/protocol";
+import { AwakeTime } from "./awake-time.ts";
 import type { FrameRing } from "./frame-ring.ts";
 import type { OutgoingVoiceFrame } from "./ports.ts";
 
@@ -32,7 +33,8 @@ export interface PacerOptions {
  * frame, not from the last send: a late timer does not add up. A stall is made up for by filling the lead again, at most: where it was
  * longer than the lead the listener's buffer ran dry, sound is late by the rest, and the grid shifts by that.
  *
- * Credit: at most lead + 300 ms of unacknowledged audio is in flight. Belongs to one reply; after `stop` it is finished.
+ * Credit: at most lead + 300 ms of unacknowledged audio is in flight, and how long a listener may say nothing is counted in time in which
+ * this process would have heard it. Belongs to one reply; after `stop` it is finished.
  */
 export class Pacer {
   readonly #options: PacerOptions;
@@ -48,7 +50,8 @@ export class Pacer {
   #playedReported = 0;
   #reportedAtMs = 0;
   #emptyReported = false;
-  /** Time since which audio has been unacknowledged without any report. */
+  readonly #awake = new AwakeTime();
+  /** Awake since then, with audio unacknowledged and without any report. */
   #silentSinceMs: number | undefined;
 
   constructor(options: PacerOptions) {
@@ -85,6 +88,7 @@ export class Pacer {
   /** Called every 20 ms by the process' ticker. */
   tick(nowMs: number): void {
     if (this.#finished) return;
+    this.#awake.tick(nowMs);
     if (this.#held) return;
     this.#release(nowMs);
     if (this.#finished) return;
@@ -150,13 +154,13 @@ export class Pacer {
       if (frame === undefined) break;
       if (this.#gridMs === undefined) {
         this.#gridMs = nowMs;
-        this.#silentSinceMs = nowMs;
+        this.#silentSinceMs = this.#awake.ms;
         this.#options.onFirstFrame();
         if (this.#finished) return;
       }
       const lateMs = nowMs - (this.#gridMs + this.#seq * FRAME_MS - LEAD_MS);
       if (lateMs < 0) break;
-      if (!this.#hasCredit(nowMs)) return;
+      if (!this.#hasCredit()) return;
       if (lateMs > LEAD_MS) this.#gridMs += lateMs - LEAD_MS;
       this.#options.send({
         epoch: this.#options.epoch,
@@ -170,13 +174,13 @@ export class Pacer {
     }
   }
 
-  #hasCredit(nowMs: number): boolean {
+  #hasCredit(): boolean {
     if (!this.#options.reported) return true;
     const unacknowledgedMs =
       ((this.releasedSamples - this.#playedReported) * 1000) / SAMPLE_RATE_HZ;
     if (unacknowledgedMs === 0) this.#silentSinceMs = undefined;
-    else this.#silentSinceMs ??= Math.max(nowMs, this.#reportedAtMs);
-    const silentMs = this.#silentSinceMs === undefined ? 0 : nowMs - this.#silentSinceMs;
+    else this.#silentSinceMs ??= this.#awake.ms;
+    const silentMs = this.#awake.ms - (this.#silentSinceMs ?? this.#awake.ms);
     if (silentMs >= CREDIT_CLOSE_MS) {
       this.#finished = true;
       this.#options.onReaderLost();

@@ -424,6 +424,27 @@ describe("while an answer is being thought of", () => {
   });
 });
 
+describe("a process that stood still", () => {
+  it("for ten seconds lets no reply go on whose interruption it has not judged yet", async () => {
+    const call = await ConversationFixture.started({
+      hears: ["Count to ten.", "Stop it now."],
+      answers: ["One two three four five six seven eight nine ten.", "Fine."],
+    });
+    await call.speak(600);
+    await call.silence(1_300);
+    await call.speak(180);
+    expect(call.session.state).toMatchObject({ kind: "speaking", held: true });
+    call.clock.stall(10_000);
+    await call.wait(20);
+    expect(call.session.state).toMatchObject({ kind: "speaking", held: true });
+    await call.speak(800);
+    await call.silence(2_500);
+    expect(call.transport.all("release")).toEqual([]);
+    expect(call.transport.end).toBeUndefined();
+    expect(call.transport.all("reply").at(-1)).toMatchObject({ text: "Fine.", done: true });
+  });
+});
+
 describe("a cough", () => {
   it("before the greeting's first sound only delays it", async () => {
     const call = new ConversationFixture({ hears: [""] });

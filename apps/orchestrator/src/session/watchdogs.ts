@@ -1,5 +1,6 @@
 /** What must not go on for ever in a session: a reply that no longer sounds, a turn that does not end. Pure: is shown how things stand, says what has to end and why, and performs nothing. */
-import { AntiphonError, FRAME_MS } from "@antiphon/protocol";
+import { AntiphonError } from "@antiphon/protocol";
+import { AwakeTime } from "./awake-time.ts";
 
 /** The reply that sounds, as it stands now. */
 export interface WatchedReply {
@@ -29,11 +30,10 @@ export interface WatchdogAlarm {
 }
 
 /**
- * Time in which the process stood still does not count: a late tick counts as little more than one in time. What each alarm asks for is
- * to be done before the next tick. Belongs to one session.
+ * Time in which the process stood still does not count. What each alarm asks for is to be done before the next tick. Belongs to one session.
  */
 export class Watchdogs {
-  #tickedMs: number | undefined;
+  readonly #awake = new AwakeTime();
   readonly #reply = new ReplyWatch();
   readonly #turn = new TurnWatch();
 
@@ -47,8 +47,7 @@ export class Watchdogs {
     nowMs: number,
     seen: { reply: WatchedReply | undefined; turnOpen: boolean },
   ): WatchdogAlarm[] {
-    const sinceMs = Math.min(nowMs - (this.#tickedMs ?? nowMs), 2 * FRAME_MS);
-    this.#tickedMs = nowMs;
+    const sinceMs = this.#awake.tick(nowMs);
     const alarms = [
       this.#reply.tick(nowMs, sinceMs, seen.reply),
       this.#turn.tick(sinceMs, seen.turnOpen),

@@ -34,6 +34,11 @@ export class FakeClock implements Clock {
     this.#nowMs = untilMs;
   }
 
+  /** The process stands still: what falls due meanwhile fires, late, when time is advanced again. */
+  stall(byMs: number): void {
+    this.#nowMs += byMs;
+  }
+
   /** As `advance`, in steps, letting promises settle after each: for code that awaits between timers. */
   async advanceAsync(byMs: number, stepMs = 5): Promise<void> {
     await settle();
