@@ -5,14 +5,14 @@ import {
   type InterruptionReason,
   type SessionOptions,
 } from "@antiphon/protocol";
-import type { Timer } from "@antiphon/runtime";
 import { Dialogue } from "./dialogue.ts";
 import { Hearing } from "./hearing.ts";
 import type { RecordStore, Transport, TransportEnd } from "./ports.ts";
+import type { Reply } from "./reply.ts";
+import { SessionCourse } from "./session-course.ts";
 import type { SessionDeps, SessionIdentity } from "./session-deps.ts";
-import type { SessionEffect, SessionEvent } from "./session-event.ts";
 import { SessionReport } from "./session-report.ts";
-import { INITIAL_STATE, isQuiet, type SessionState, transition } from "./session-state.ts";
+import { isQuiet, type SessionState } from "./session-state.ts";
 import { SessionVoice } from "./session-voice.ts";
 import type { FinishedTurn } from "./waiting-turns.ts";
 import { type WatchdogAlarm, Watchdogs } from "./watchdogs.ts";
@@ -33,13 +33,12 @@ export class Session {
   readonly #ends: SessionEnds;
   readonly #report: SessionReport;
   readonly #dialogue: Dialogue;
-  #state: SessionState = INITIAL_STATE;
+  readonly #course: SessionCourse;
   #options: SessionOptions = {};
   readonly #watchdogs = new Watchdogs();
   #hearing: Hearing | undefined;
   /** Undefined before the start, and where only transcripts are wanted. */
   #voice: SessionVoice | undefined;
-  #bargeInTimer: Timer | undefined;
   #lastActiveMs: number;
 
   constructor(deps: SessionDeps, identity: SessionIdentity, ends: SessionEnds) {
@@ -48,33 +47,38 @@ export class Session {
     this.#ends = ends;
     const { sessionId, leaseEpoch } = identity;
     const { transport, records } = ends;
-    this.#report = new SessionReport({
-      clock: deps.clock,
-      sessionId,
-      leaseEpoch,
-      transport,
-      records,
-    });
+    const { clock } = deps;
+    this.#report = new SessionReport({ clock, sessionId, leaseEpoch, transport, records });
     this.#dialogue = new Dialogue({
-      clock: deps.clock,
+      clock,
       identity,
       defaults: deps.defaults,
       report: this.#report,
-      state: () => this.#state,
-      onEvent: (event) => this.#dispatch(event),
+      state: () => this.state,
+      onEvent: (event) => this.#course.dispatch(event),
       onVoice: (pcm) => this.#hearing?.sent(pcm),
       onReaderLost: () =>
         this.#fail(
           new AntiphonError("overloaded", "The audio sent to you was not acknowledged for 10 s."),
         ),
     });
-    this.#lastActiveMs = deps.clock.nowMs();
+    this.#course = new SessionCourse({
+      clock,
+      perform: (effect) => this.#dialogue.perform(effect),
+      tearDown: () => this.#tearDown(),
+      onSettled: () => {
+        this.#hearing?.sounding(this.#sounding);
+        this.#announce();
+      },
+      onFault: (reason) => this.#fail(reason),
+    });
+    this.#lastActiveMs = clock.nowMs();
     // From here on: a client that never starts its session is idle, too.
     deps.ticker.add(this);
   }
 
   get state(): SessionState {
-    return this.#state;
+    return this.#course.state;
   }
 
   /** One control message. Throws an AntiphonError for one that does not fit here; the session goes on. */
@@ -89,7 +93,7 @@ export class Session {
       this.#start(message.options ?? {});
       return;
     }
-    if (this.#state.kind === "idle") {
+    if (this.state.kind === "idle") {
       throw new AntiphonError("failed_precondition", "Send session_start first.");
     }
     switch (message.type) {
@@ -101,7 +105,7 @@ export class Session {
         return;
       case "interrupt":
         this.#dialogue.owesNothing();
-        this.#interrupt("requested", "");
+        this.#interrupt("requested");
         return;
       case "input_commit":
         this.#hearing?.commit();
@@ -112,7 +116,7 @@ export class Session {
         return;
       case "playback":
         this.#dialogue.playback(message);
-        if (message.empty) this.#dispatch({ kind: "buffers-empty", epoch: message.epoch });
+        if (message.empty) this.#course.dispatch({ kind: "buffers-empty", epoch: message.epoch });
         return;
       case "resume":
         throw new AntiphonError("unimplemented", "This server cannot resume a reply yet.");
@@ -145,13 +149,17 @@ export class Session {
   /** Ends the session; idempotent. */
   end(end: TransportEnd): void {
     if (this.#over) return;
-    this.#dispatch({ kind: "session-ended" });
+    this.#course.dispatch({ kind: "session-ended" });
     this.#ends.transport.close(end);
     this.#ends.onEnded(end);
   }
 
+  get #sounding(): Reply | undefined {
+    return this.state.kind === "speaking" ? this.#dialogue.reply : undefined;
+  }
+
   get #over(): boolean {
-    return this.#state.kind === "terminated";
+    return this.state.kind === "terminated";
   }
 
   #fail(reason: unknown): void {
@@ -159,7 +167,7 @@ export class Session {
   }
 
   #start(options: SessionOptions): void {
-    if (this.#state.kind !== "idle") {
+    if (this.state.kind !== "idle") {
       throw new AntiphonError("failed_precondition", "The session has started already.");
     }
     this.#options = options;
@@ -172,14 +180,14 @@ export class Session {
       report: this.#report,
       listener: {
         turnNumber: () => this.#dialogue.turnNumber + 1,
-        onSpeechStarted: () => this.#dispatch({ kind: "speech-started" }),
+        onSpeechStarted: () => this.#course.dispatch({ kind: "speech-started" }),
         onSpeechEnded: () => this.#announce(),
         onWords: (text) => this.#watchdogs.heard(text),
         onPause: (paused) => this.#dialogue.anticipate(paused),
         onTurnEnded: (turn) => this.#turnEnded(turn),
-        pause: () => this.#dispatch({ kind: "reply-paused" }),
-        resume: () => this.#dispatch({ kind: "reply-resumed" }),
-        stop: () => this.#dispatch({ kind: "interrupt-requested" }),
+        pause: () => this.#course.dispatch({ kind: "reply-paused" }),
+        resume: () => this.#course.dispatch({ kind: "reply-resumed" }),
+        stop: () => this.#course.dispatch({ kind: "interrupt-requested" }),
         onFault: (reason) => this.#fail(reason),
       },
     });
@@ -189,7 +197,7 @@ export class Session {
       );
     }
     this.#dialogue.begin(options, this.#voice);
-    this.#dispatch({ kind: "session-started" });
+    this.#course.dispatch({ kind: "session-started" });
     void this.#open();
   }
 
@@ -214,7 +222,7 @@ export class Session {
   /** Whoever has begun already, by voice or in writing, or was greeted by the server before this one, needs no greeting. */
   #greet(): void {
     const { greeting } = this.#options;
-    const begun = this.#hearing?.turnOpen || !this.#dialogue.isEmpty || !isQuiet(this.#state);
+    const begun = this.#hearing?.turnOpen || !this.#dialogue.isEmpty || !isQuiet(this.state);
     if (greeting === undefined || this.#voice === undefined || begun) return;
     this.#say(greeting);
   }
@@ -249,56 +257,25 @@ export class Session {
     const { due } = this.#dialogue;
     if (due === undefined || this.#voice === undefined) return;
     this.#hearing?.stopping(reason, text);
-    this.#dispatch({ kind: "reply-requested", request: due });
+    this.#course.dispatch({ kind: "reply-requested", request: due });
   }
 
   #watch(nowMs: number): void {
-    const reply = this.#state.kind === "speaking" ? this.#dialogue.reply : undefined;
-    const seen = {
-      reply: reply?.watched(),
-      turnOpen: this.#hearing?.turnWaitsForSilence ?? false,
-    };
-    for (const alarm of this.#watchdogs.tick(nowMs, seen)) this.#alarm(alarm);
+    const reply = this.#sounding?.watched();
+    const turnOpen = this.#hearing?.turnWaitsForSilence ?? false;
+    for (const alarm of this.#watchdogs.tick(nowMs, { reply, turnOpen })) this.#alarm(alarm);
   }
 
   #alarm({ action, counter, error }: WatchdogAlarm): void {
     this.#report.count(counter);
     if (error !== undefined) this.#report.error(error);
     if (action === "end-turn") this.#hearing?.endTurn();
-    else this.#interrupt("timeout", "");
+    else this.#interrupt("timeout");
   }
 
-  #interrupt(reason: InterruptionReason, text: string): void {
-    this.#hearing?.stopping(reason, text);
-    this.#dispatch({ kind: "interrupt-requested" });
-  }
-
-  /** Called from timers and promises too: a fault in it ends this session, not the process. */
-  #dispatch(event: SessionEvent): void {
-    try {
-      const next = transition(this.#state, event);
-      this.#state = next.state;
-      if (next.state.kind !== "barged-in") this.#bargeInTimer?.cancel();
-      for (const effect of next.effects) this.#perform(effect);
-      const sounds = this.#state.kind === "speaking";
-      this.#hearing?.sounding(sounds ? this.#dialogue.reply : undefined);
-      this.#announce();
-    } catch (reason) {
-      this.#fail(reason);
-    }
-  }
-
-  #perform(effect: SessionEffect): void {
-    if (effect.kind === "tear-down") this.#tearDown();
-    else if (effect.kind === "start-barge-in-timer") this.#awaitEmptyBuffers(effect.epoch);
-    else this.#dialogue.perform(effect);
-  }
-
-  #awaitEmptyBuffers(epoch: number): void {
-    this.#bargeInTimer?.cancel();
-    this.#bargeInTimer = this.#deps.clock.setTimer(BUFFERS_EMPTY_MS_MAX, () =>
-      this.#dispatch({ kind: "barge-in-timed-out", epoch }),
-    );
+  #interrupt(reason: InterruptionReason): void {
+    this.#hearing?.stopping(reason, "");
+    this.#course.dispatch({ kind: "interrupt-requested" });
   }
 
   #tearDown(): void {
@@ -309,7 +286,7 @@ export class Session {
   }
 
   #announce(): void {
-    this.#report.announce(this.#state, this.#hearing?.userSpeaking ?? false);
+    this.#report.announce(this.state, this.#hearing?.userSpeaking ?? false);
   }
 
   #requireVoice(): void {
@@ -317,6 +294,3 @@ export class Session {
     throw new AntiphonError("failed_precondition", "This session was started with respond: false.");
   }
 }
-
-/** A client empties its buffers within one round trip; one that does not answer must not hold up the next turn. */
-const BUFFERS_EMPTY_MS_MAX = 200;
