@@ -351,18 +351,25 @@ describe("at the end of a segment", () => {
 
 describe("a final that finds nothing", () => {
   it.each([
-    ["heard half of it and was sure", 46, 0.5, "final 920 en Zed, Zed"],
-    ["heard half of it and does not say how sure it was", 46, undefined, "final 920 en Zed, Zed"],
-    ["was not sure", 46, 0.49, "final 920 en "],
-    ["heard less than half of it", 47, 0.9, "final 940 en "],
-  ])("after a pass with words that %s", async (_, frames, confidence, final) => {
+    ["heard half of it and was sure", 46, 0.5, 0.9, "final 920 en Zed, Zed"],
+    [
+      "heard half of it and does not say how sure it was",
+      46,
+      undefined,
+      0.9,
+      "final 920 en Zed, Zed",
+    ],
+    ["was not sure, but surer than the final", 46, 0.4, 0.3, "final 920 en Zed, Zed"],
+    ["was not sure", 46, 0.49, 0.9, "final 920 en "],
+    ["heard less than half of it", 47, 0.9, 0.3, "final 940 en "],
+  ])("after a pass with words that %s", async (_, frames, confidence, finalConfidence, final) => {
     const { segment, recogniser, events, push } = await opened({ partials: true });
     await push(23);
     recogniser.passes[0]?.answer("Zed, Zed", confidence);
     await settle();
     await push(frames - 23);
     segment.end();
-    recogniser.passes.at(-1)?.answer("");
+    recogniser.passes.at(-1)?.answer("", finalConfidence);
     await settle();
     expect(events).toEqual(["partial 460 Zed, Zed", final]);
   });

@@ -232,12 +232,13 @@ export class RecognitionSegment {
    *
    * Moonshine now and then ends before its first word, and a little more silence at the end is enough for it: a pass finds "Zed, Zed", and
    * the final over the same speech nothing. The words were shown, and the person's turn would be lost. A pass that heard the smaller
-   * part, or was not sure, is no witness: what it took for a word may be the beginning of a cough.
+   * part, or was neither sure nor surer than the final, is no witness: what it took for a word may be the beginning of a cough.
    */
   #believed(): RecognitionResult {
     const { frames, result } = this.#before;
     const { confidence = 1 } = result;
-    const isWitness = frames * 2 >= this.#frames && confidence >= WITNESS_CONFIDENCE_MIN;
+    const needed = Math.min(WITNESS_CONFIDENCE_MIN, this.#covered.result.confidence ?? 1);
+    const isWitness = frames * 2 >= this.#frames && confidence >= needed;
     return this.#covered.result.text === "" && isWitness ? result : this.#covered.result;
   }
 

@@ -191,9 +191,7 @@ export class BargeIn {
     if (sound.passesWithWords > 0) return this.#stop("words");
     // Neither words to rely on nor a hum: the recogniser's last word on it, a moment later, decides.
     const unsure =
-      !sound.hummed &&
-      this.#wordCount(sound.text) > 0 &&
-      quietSamples < samplesOf(UNSURE_MS_MAX);
+      !sound.hummed && this.#wordCount(sound.text) > 0 && quietSamples < samplesOf(UNSURE_MS_MAX);
     if (unsure) return sound.textEndSample < last + samplesOf(TAIL_MS) ? this.#flush() : undefined;
     // A hum is short; so much that nobody understood may be the first half of a sentence.
     const long = sound.speechSamples >= samplesOf(LONG_SOUND_MS);
