@@ -68,6 +68,7 @@ describe("a machine's Go", () => {
     expect(await ensureServer("caddy", { env, say })).toEqual(left);
     expect(await findServer("caddy", env)).toEqual(left);
     expect(await readFile(join(folder, "builds"), "utf8")).toBe("one\n");
+    expect(said.filter((words) => words.startsWith("Somebody else is building"))).toHaveLength(1);
     const [kept] = await readdir(join(folder, "cache", "servers"));
     expect(await readdir(join(folder, "cache", "servers", kept ?? ""))).toEqual(["caddy"]);
   });

@@ -1,6 +1,6 @@
 /** The servers that are written in Go: finds each, or builds it once with the machine's own Go. Runs none of them, and installs no Go. */
 import { createHash } from "node:crypto";
-import { access, constants, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { access, constants, mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -40,15 +40,17 @@ export async function ensureServer(
     const path = join(folder, name);
     try {
       await mkdir(folder, { recursive: true });
-      return await withLock(join(folder, "lock"), BUILD_MS_MAX, async () => {
+      const lock = {
+        path: join(folder, "lock"),
+        heldMsMax: HELD_MS_MAX,
+        onWait: () => say(`Somebody else is building ${name}; waiting for it.`),
+      };
+      return await withLock(lock, async () => {
         // Somebody else may have built it while we waited.
         if (await isExecutable(path)) return { kind: "found", path };
         say(`Building ${name} (about two minutes, and only once).`);
         const startedMs = performance.now();
-        // Of builds that were ended in the middle.
-        for (const left of await readdir(folder)) {
-          if (left.startsWith(`${name}.`)) await rm(join(folder, left), { force: true });
-        }
+        await sweep(folder, `${name}.`);
         const draft = `${path}.${process.pid}`;
         const built = await goBuild({
           module: join(INFRA, recipe.folder),
@@ -118,6 +120,16 @@ function cachesOf(env: NodeJS.ProcessEnv): string[] {
   return [join(user, "antiphon"), join(dirname(INFRA), ".cache")];
 }
 
+/** What builds that were ended in the middle have left; one that goes on is younger. */
+async function sweep(folder: string, prefix: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(prefix)) continue;
+    const path = join(folder, name);
+    const { mtimeMs } = await stat(path);
+    if (Date.now() - mtimeMs > HELD_MS_MAX) await rm(path, { force: true });
+  }
+}
+
 function isExecutable(path: string): Promise<boolean> {
   return access(path, constants.X_OK).then(
     () => true,
@@ -149,3 +161,5 @@ const RECIPES: Readonly<Record<ServerName, Recipe>> = {
 const INFRA = fileURLToPath(new URL("../../infra", import.meta.url));
 /** Two and a quarter minutes were measured on two cores, download included; a network that swallows packets would take for ever. */
 const BUILD_MS_MAX = 8 * 60_000;
+/** A minute more than a build may take, so that nobody is passed over who is about to give up. */
+const HELD_MS_MAX = BUILD_MS_MAX + 60_000;

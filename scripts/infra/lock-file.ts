@@ -1,15 +1,24 @@
 /** One at a time among processes, by a file that names the holder. Spares double work; what must not be torn needs more than this. */
 import { open, readFile, rm, stat } from "node:fs/promises";
 
-/** Waits for whoever holds it; a holder that has died, or holds it for longer than `heldMsMax`, is passed over. Rejects where the file cannot be made. */
-export async function withLock<T>(
-  path: string,
-  heldMsMax: number,
-  work: () => Promise<T>,
-): Promise<T> {
-  while (!(await take(path))) {
-    if (await isAbandoned(path, heldMsMax)) await rm(path, { force: true });
-    else await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+export interface LockOptions {
+  path: string;
+  /** Whoever holds it for longer is passed over, as is one that has died. */
+  heldMsMax: number;
+  /** Once, when there is somebody to wait for. */
+  onWait: () => void;
+}
+
+/** Rejects where the file cannot be made. */
+export async function withLock<T>(options: LockOptions, work: () => Promise<T>): Promise<T> {
+  const { path, heldMsMax, onWait } = options;
+  for (let waits = 0; !(await take(path)); ) {
+    if (await isAbandoned(path, heldMsMax)) {
+      await rm(path, { force: true });
+      continue;
+    }
+    if (waits++ === 0) onWait();
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   try {
     return await work();
