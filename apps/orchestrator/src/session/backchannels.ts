@@ -48,7 +48,9 @@ function primary(language: string): string {
 
 /** As recognisers write them; they spell one hum in many ways. */
 const SOUNDS = [
-  ..."mm mmm mmmm hm hmm hmmm mhm mhmm uh um umm er erm ah ahh oh ooh aha huh hum eh mh m".split(" "),
+  ..."mm mmm mmmm hm hmm hmmm mhm mhmm uh um umm er erm ah ahh oh ooh aha huh hum eh mh m".split(
+    " ",
+  ),
   ..."mm hm,mm hmm,mhm hmm,uh huh,uh hum,um hum,um hm,m hm,m hmm,oh oh,ah ha".split(","),
 ];
 
