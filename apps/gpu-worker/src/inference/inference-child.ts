@@ -8,8 +8,8 @@ import type { FromChild, ModelDescription, ToChild } from "./child-message.ts";
 import { createJobRunner } from "./job-runner.ts";
 import { FIRST_TEXT, WARM_UP_TEXT } from "./warm-up.ts";
 
-/** A third of the weight of a process at 0; where it is alone it changes nothing. */
-const NICENESS = 5;
+/** A ninth of the weight of a process at 0; where it is alone it changes nothing. */
+const NICENESS = 10;
 // Whoever passes frames on beside it needs the processor for microseconds, and at once. Threads made later inherit it.
 setPriority(NICENESS);
 const [model = "", scratchDirectory = "", modelsDirectory = ""] = process.argv.slice(2);

@@ -30,6 +30,17 @@ describe("inputs of the detector", () => {
     expect((await streams.judge(graph.run)).length).toBe(1);
   });
 
+  it("are judged with the frame that completes a window, also where both end together", async () => {
+    const streams = new SileroStreams();
+    const graph = new CountingGraph();
+    const judged: number[] = [];
+    for (let frame = 0; frame < 8; frame++) {
+      pushFrames(streams, 1, frame * 960, 1);
+      judged.push((await streams.judge(graph.run)).length);
+    }
+    expect(judged).toEqual([0, 1, 0, 1, 1, 0, 1, 1]);
+  });
+
   it("keep each its own state, whatever row it was in", async () => {
     const streams = new SileroStreams();
     const graph = new CountingGraph();
@@ -40,7 +51,7 @@ describe("inputs of the detector", () => {
     const judged = await streams.judge(graph.run);
     // The graph's probability is the count of windows in the state that it was given.
     const of = (id: number) => judged.filter((each) => each.streamId === id);
-    expect(of(1).map((each) => each.probability)).toEqual([2, 3]);
+    expect(of(1).map((each) => each.probability)).toEqual([2, 3, 4]);
     expect(of(2).map((each) => each.probability)).toEqual([0, 1]);
   });
 
@@ -55,8 +66,8 @@ describe("inputs of the detector", () => {
     const [first, second] = graph.inputs;
     expect([...(first?.subarray(0, 64) ?? [])].every((sample) => sample === 0)).toBe(true);
     expect(second?.subarray(0, 64)).toEqual(first?.subarray(512));
-    // A ramp at a third of the rate climbs three times as fast: 9 of 32,768 a sample.
-    expect(second?.[300]).toBeCloseTo(((512 + 300 - 64) * 9) / 32_768, 4);
+    // A ramp at a third of the rate climbs three times as fast: 9 of 32,768 a sample. It is heard 12 samples late.
+    expect(second?.[300]).toBeCloseTo(((512 + 300 - 64 - 12) * 9) / 32_768, 4);
   });
 
   it("start afresh where a frame does not follow the one before", async () => {

@@ -102,6 +102,9 @@ class SileroStream {
   constructor(startSample: number) {
     this.#judgedSample = startSample;
     this.nextSample = startSample;
+    // Heard this much late (0.75 ms), a window is complete with its own last sample. Each fifth ends with a frame: it would wait for the
+    // next one, and so would whoever speaks over a reply.
+    this.#resampler.push(new Int16Array(this.#resampler.lookAheadSamples));
   }
 
   get windowComplete(): boolean {

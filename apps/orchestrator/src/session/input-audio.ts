@@ -215,7 +215,7 @@ const SILENCE = new Int16Array(FRAME_SAMPLES);
 
 /** Lead-in, the three windows that make a start, and half a second of detector lateness, with room. */
 const PREROLL_FRAMES = 100;
-/** The detector works in batches each 10 ms: what it has in hand is far below this unless the machine stalls. */
+/** The detector works in batches each 4 ms: what it has in hand is far below this unless the machine stalls. */
 const IN_HAND_MS_MAX = 500;
 /** Of the client's. */
 const WAITING_FRAMES_MAX = (INPUT_BACKLOG_MS_MAX - IN_HAND_MS_MAX) / FRAME_MS;
