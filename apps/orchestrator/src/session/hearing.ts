@@ -116,7 +116,7 @@ export class Hearing {
     this.#options.report.counts.framesReceived++;
     if (!this.#muted) {
       const endSample = this.#userTurn.endSample + FRAME_SAMPLES;
-      this.#interruptions.farEnd.heard(frame, endSample, nowMs);
+      this.#interruptions.microphone(frame, endSample, nowMs);
     }
     this.#input.push(seq, frame);
     this.#input.acknowledge(nowMs);
@@ -150,7 +150,7 @@ export class Hearing {
 
   /** A frame of it has left. */
   sent(pcm: Uint8Array): void {
-    this.#interruptions.farEnd.sent(pcm);
+    this.#interruptions.sent(pcm);
   }
 
   /** The reply ends for another reason than speech over it. */

@@ -30,7 +30,7 @@ export interface InterruptionsOptions {
 
 /** Belongs to one session. */
 export class Interruptions {
-  readonly farEnd: PlayingFarEnd;
+  readonly #farEnd = new PlayingFarEnd();
   readonly #options: InterruptionsOptions;
   readonly #bargeIn: BargeIn;
   #reply: Reply | undefined;
@@ -41,7 +41,6 @@ export class Interruptions {
 
   constructor(options: InterruptionsOptions) {
     this.#options = options;
-    this.farEnd = new PlayingFarEnd();
     this.#bargeIn = new BargeIn(
       options.settings,
       new Backchannels(options.language, options.settings.backchannels),
@@ -52,9 +51,20 @@ export class Interruptions {
   sounding(reply: Reply | undefined): void {
     if (reply === this.#reply) return;
     this.#reply = reply;
-    this.farEnd.reset();
+    this.#farEnd.reset();
     if (reply === undefined) this.#bargeIn.end();
     else this.#bargeIn.begin({ words: () => reply.recentWords() });
+  }
+
+  /** A frame of the reply has left. */
+  sent(pcm: Uint8Array): void {
+    this.#farEnd.sent(pcm);
+  }
+
+  /** A frame of the microphone, of which the last sample is `endSample`, before the detector has it. */
+  microphone(frame: Int16Array, endSample: number, nowMs: number): void {
+    this.#farEnd.follow(nowMs, this.#reply?.pacer);
+    this.#farEnd.heard(frame, endSample, nowMs);
   }
 
   /** Each window of the detector. Returns the probability that counts. */
@@ -62,7 +72,7 @@ export class Interruptions {
     this.#judgedSample = endSample;
     this.#judgedMs = this.#awake.ms;
     // Silence is like any echo that was expected: only what could be speech is worth comparing.
-    const alike = probability >= SPEECH_MIN ? this.farEnd.judge(endSample) : NOTHING_ALIKE;
+    const alike = probability >= SPEECH_MIN ? this.#farEnd.judge(endSample) : NOTHING_ALIKE;
     // Over a reply that nothing may interrupt, nobody is listened to.
     const deaf = this.#reply !== undefined && !this.#options.settings.enabled;
     const counts = alike.echo || deaf ? 0 : probability;
@@ -88,7 +98,7 @@ export class Interruptions {
 
   /** Every 20 ms. */
   tick(nowMs: number): void {
-    this.farEnd.tick(nowMs, this.#reply?.pacer.soundingSamples(nowMs));
+    this.#farEnd.follow(nowMs, this.#reply?.pacer);
     this.#awake.tick(nowMs);
     // An input that has stopped ends no pause.
     if (this.#bargeIn.paused && this.#awake.ms - this.#judgedMs > INPUT_SILENT_MS_MAX) {

@@ -49,11 +49,16 @@ export class PlayingFarEnd {
     this.#sounded = 0;
   }
 
-  /** Every 20 ms. `soundingSamples` of the reply have sounded by now, by the pacer's clock; undefined: none sounds. */
-  tick(nowMs: number, soundingSamples: number | undefined): void {
+  /**
+   * Writes what has sounded by now: every 20 ms, and before the microphone is heard, since an echo may be no more than 20 ms late.
+   * `reply` says how many of its samples had sounded at a time; undefined: none sounds.
+   */
+  follow(nowMs: number, reply: { soundingSamples(atMs: number): number } | undefined): void {
     const slot = Math.floor(nowMs / HOP_MS);
     const from = Math.max(this.#farSlot ?? slot - 1, slot - CATCH_UP_SLOTS_MAX);
-    const due = Math.min(this.#sent, Math.floor((soundingSamples ?? 0) / HOP_SAMPLES));
+    // As of the slot's end, whenever in it this is called: a hop belongs where most of it sounds, or short delays would be none.
+    const sounding = reply?.soundingSamples((slot + 1) * HOP_MS) ?? 0;
+    const due = Math.min(this.#sent, Math.floor(sounding / HOP_SAMPLES));
     // After a stall its end counts: what sounded meanwhile is older than any echo.
     this.#sounded = Math.max(this.#sounded, due - (slot - from), this.#sent - HOPS_MAX);
     for (let each = from + 1; each <= slot; each++) {
