@@ -100,10 +100,9 @@ async function runPolicy(
  */
 async function listen(stack: WholeStack, replies: readonly DisturbedReply[], most: number) {
   const heard = replies.filter(({ resumed }) => resumed > 0).slice(0, most);
-  const withPauses = { errors: 0, words: 0 };
-  const withoutPauses = { errors: 0, words: 0 };
-  let lostOrRepeated = 0;
-  let otherwise = 0;
+  const listened = new Score();
+  const played = new Score();
+  const sent = new Score();
   let resumed = 0;
   for (const { reply, resumed: times } of heard) {
     const { tape } = reply;
@@ -113,33 +112,40 @@ async function listen(stack: WholeStack, replies: readonly DisturbedReply[], mos
       .filter((word) => (word.startSample + word.endSample) / 2 < reply.positionSamples)
       .map((word) => word.text)
       .join(" ");
-    const [listened, played, sent] = await Promise.all(
-      [
-        tape.listenedSamples,
-        tape.playedSamples,
-        tape.sentSamples.subarray(0, tape.playedSamples.length),
-      ].map((samples) => transcriptOf(stack.client, samples)),
-    );
-    add(withPauses, wordErrorRate(said, listened ?? ""));
-    add(withoutPauses, wordErrorRate(said, sent ?? ""));
-    const afterwards = wordErrorRate(sent ?? "", played ?? "");
-    lostOrRepeated += afterwards.lostOrAdded;
-    otherwise += afterwards.errors - afterwards.lostOrAdded;
+    const understood = (samples: Int16Array) => transcriptOf(stack.client, samples);
+    listened.add(said, await understood(tape.listenedSamples));
+    played.add(said, await understood(tape.playedSamples));
+    sent.add(said, await understood(tape.sentSamples.subarray(0, tape.playedSamples.length)));
   }
   return {
     replies: heard.length,
     resumed,
-    words: withPauses.words,
-    wordsLostOrRepeated: lostOrRepeated,
-    wordsUnderstoodOtherwise: otherwise,
-    wordErrorRate: share(withPauses.errors, withPauses.words),
-    wordErrorRateWithoutPauses: share(withoutPauses.errors, withoutPauses.words),
+    words: sent.words,
+    wordsLostOrRepeated: Math.max(0, played.lostOrAdded - sent.lostOrAdded),
+    ...{ listened: listened.figures, played: played.figures, sent: sent.figures },
   };
 }
 
-function add(sum: { errors: number; words: number }, each: { errors: number; words: number }) {
-  sum.errors += each.errors;
-  sum.words += each.words;
+/** Transcripts of some replies against their texts. */
+class Score {
+  words = 0;
+  lostOrAdded = 0;
+  #errors = 0;
+
+  add(said: string, understood: string): void {
+    const { errors, words, lostOrAdded } = wordErrorRate(said, understood);
+    this.words += words;
+    this.lostOrAdded += lostOrAdded;
+    this.#errors += errors;
+  }
+
+  get figures() {
+    return {
+      wordErrorRate: share(this.#errors, this.words),
+      lostOrAdded: this.lostOrAdded,
+      otherwise: this.#errors - this.lostOrAdded,
+    };
+  }
 }
 
 const POLICIES: Readonly<Record<"adaptive" | "plain VAD", SessionOptions>> = {
@@ -162,6 +168,6 @@ const NOTES = [
   "precision: hits among hits and false stops. falsePauseMs: silence put in per minute of reply in the false trials. echoPauses: echo trials in which the reply paused at least once.",
   "Detection is taken to be when the client had sent the last sample of the detector's window, silence to be after the last sample of the reply: both make the figures a little too long.",
   "resumeMs: from the sound's end to the reply's next sample; 0 where it went on before.",
-  "transcribed: of replies that went on, what is understood of what was played, its silence cut out, against what is understood of the same samples as sent: words missing or added (wordsLostOrRepeated), other words in their place (wordsUnderstoodOtherwise: the ramps beside a pause change what a recogniser makes of a word); and word error rates against the text with the pauses in and without them: a pause in mid-word costs the recogniser words, not the listener.",
+  "transcribed: of replies that went on, what is understood of what the client played with the pauses in it (listened), of the same with the silence cut out (played), and of the same samples as they were sent (sent), each against the text: words lost or added, and others in a word's place. wordsLostOrRepeated: those of played beyond those of sent. A pause in mid-word costs the recogniser words, not the listener, and the ramps beside it change what it makes of a word; resumeErrors counts samples.",
   "resumeErrors: resumptions in replies whose played samples, silence cut out, were not those that were sent, each once and in order.",
 ];

@@ -50,6 +50,7 @@ async function run(options: BenchOptions): Promise<BenchResult> {
 }
 
 interface Turn {
+  phrase: string;
   heardAudio: boolean;
   /** By the recording's label. */
   endOfSpeechToFirstAudioMs: number | undefined;
@@ -64,7 +65,7 @@ interface Turn {
 
 async function takeTurn(
   caller: Caller,
-  question: { samples: Int16Array; endSample: number },
+  question: { phrase: string; samples: Int16Array; endSample: number },
   random: SeededRandom,
 ): Promise<Turn> {
   caller.forget();
@@ -98,6 +99,7 @@ async function takeTurn(
       ? undefined
       : metrics.atMs - (sent.endOfSpeechToFirstAudioMs - (sent.endpointingMs ?? 0));
   return {
+    phrase: question.phrase,
     heardAudio,
     endOfSpeechToFirstAudioMs: since(endMs),
     endpointToFirstAudioMs: since(decidedMs),
@@ -110,11 +112,12 @@ async function takeTurn(
 }
 
 function summarise(turns: readonly Turn[]) {
-  const of = (name: Exclude<keyof Turn, "heardAudio">) =>
+  const of = (name: Exclude<keyof Turn, "heardAudio" | "phrase">) =>
     distribution(known(turns.map((turn) => turn[name])));
   return {
     n: turns.length,
     unanswered: turns.filter(({ heardAudio }) => !heardAudio).length,
+    unansweredPhrases: turns.filter(({ heardAudio }) => !heardAudio).map(({ phrase }) => phrase),
     endpointToFirstAudioMs: of("endpointToFirstAudioMs"),
     endOfSpeechToFirstAudioMs: of("endOfSpeechToFirstAudioMs"),
     stages: {
@@ -131,14 +134,16 @@ function summarise(turns: readonly Turn[]) {
 async function questions() {
   const { speech } = recordedSounds();
   if (speech.length > 0) {
-    const levelled = speech.map(({ samples, startSample, endSample }) => ({
+    const levelled = speech.map(({ file, startMs, endMs, samples, startSample, endSample }) => ({
+      phrase: `${file} ${startMs}–${endMs}`,
       samples: atLevel(samples, LEVEL_DBFS, samples.subarray(startSample, endSample)),
       endSample,
     }));
     return { speech: levelled, from: `${speech.length} recorded phrases` };
   }
   const spoken = await synthesise(["flite"], QUESTIONS);
-  const levelled = spoken.map(({ samples }) => ({
+  const levelled = spoken.map(({ text, samples }) => ({
+    phrase: text,
     samples: atLevel(samples, LEVEL_DBFS),
     endSample: samples.length,
   }));
