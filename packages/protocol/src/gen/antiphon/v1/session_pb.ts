@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file antiphon/v1/session.proto.
  */
 export const file_antiphon_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("ChlhbnRpcGhvbi92MS9zZXNzaW9uLnByb3RvEgthbnRpcGhvbi52MSKqAgoNU2Vzc2lvblJlY29yZBISCgpzZXNzaW9uX2lkGAEgASgJEhMKC2xlYXNlX2Vwb2NoGAIgASgNEg8KB3ZlcnNpb24YAyABKA0SEwoLdHVybl9udW1iZXIYBCABKA0SKgoHaGlzdG9yeRgFIAMoCzIZLmFudGlwaG9uLnYxLkhpc3RvcnlFbnRyeRInCgVyZXBseRgGIAEoCzIYLmFudGlwaG9uLnYxLlJlcGx5UmVjb3JkEjIKB29wdGlvbnMYByABKAsyIS5hbnRpcGhvbi52MS5TZXNzaW9uT3B0aW9uc1JlY29yZBIyCgdtZXRyaWNzGAggASgLMiEuYW50aXBob24udjEuU2Vzc2lvbk1ldHJpY3NSZWNvcmQSDQoFc3RhdGUYCSABKAkiPwoMSGlzdG9yeUVudHJ5EgwKBHJvbGUYASABKAkSDAoEdGV4dBgCIAEoCRITCgtpbnRlcnJ1cHRlZBgDIAEoCCJeCgtSZXBseVJlY29yZBIQCghyZXBseV9pZBgBIAEoCRIYChB1dHRlcmFuY2VfbnVtYmVyGAIgASgNEgwKBHRleHQYAyABKAkSFQoNaGVhcmRfc2FtcGxlcxgEIAEoDSJtChRTZXNzaW9uT3B0aW9uc1JlY29yZBIUCgxpbnN0cnVjdGlvbnMYASABKAkSEAoIbGFuZ3VhZ2UYAiABKAkSDQoFdm9pY2UYAyABKAkSDQoFc3BlZWQYBCABKAISDwoHcmVzcG9uZBgFIAEoCCLNAgoUU2Vzc2lvbk1ldHJpY3NSZWNvcmQSDQoFdHVybnMYASABKA0SDwoHcmVwbGllcxgCIAEoDRIVCg1pbnRlcnJ1cHRpb25zGAMgASgNEhcKD2ZyYW1lc19yZWNlaXZlZBgEIAEoDRITCgtmcmFtZXNfc2VudBgFIAEoDRIeChZmaXJzdF9hdWRpb19sYXRlbmN5X21zGAYgASgNEicKH2VuZF9vZl9zcGVlY2hfdG9fZmlyc3RfYXVkaW9fbXMYByABKA0SEwoLZHVyYXRpb25fbXMYCCABKA0SQQoIY291bnRlcnMYCSADKAsyLy5hbnRpcGhvbi52MS5TZXNzaW9uTWV0cmljc1JlY29yZC5Db3VudGVyc0VudHJ5Gi8KDUNvdW50ZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgNOgI4AWIGcHJvdG8z");
+  fileDesc("ChlhbnRpcGhvbi92MS9zZXNzaW9uLnByb3RvEgthbnRpcGhvbi52MSK/AgoNU2Vzc2lvblJlY29yZBISCgpzZXNzaW9uX2lkGAEgASgJEhMKC2xlYXNlX2Vwb2NoGAIgASgNEg8KB3ZlcnNpb24YAyABKA0SEwoLdHVybl9udW1iZXIYBCABKA0SKgoHaGlzdG9yeRgFIAMoCzIZLmFudGlwaG9uLnYxLkhpc3RvcnlFbnRyeRInCgVyZXBseRgGIAEoCzIYLmFudGlwaG9uLnYxLlJlcGx5UmVjb3JkEjIKB29wdGlvbnMYByABKAsyIS5hbnRpcGhvbi52MS5TZXNzaW9uT3B0aW9uc1JlY29yZBIyCgdtZXRyaWNzGAggASgLMiEuYW50aXBob24udjEuU2Vzc2lvbk1ldHJpY3NSZWNvcmQSDQoFc3RhdGUYCSABKAkSEwoLb3dlc19hbnN3ZXIYCiABKAgiPwoMSGlzdG9yeUVudHJ5EgwKBHJvbGUYASABKAkSDAoEdGV4dBgCIAEoCRITCgtpbnRlcnJ1cHRlZBgDIAEoCCK+AQoLUmVwbHlSZWNvcmQSEAoIcmVwbHlfaWQYASABKAkSGAoQdXR0ZXJhbmNlX251bWJlchgCIAEoDRIMCgR0ZXh0GAMgASgJEhUKDWhlYXJkX3NhbXBsZXMYBCABKA0SEAoIY29tcGxldGUYBSABKAgSDAoEdHVybhgGIAEoDRIMCgRraW5kGAcgASgJEjAKCnV0dGVyYW5jZXMYCCADKAsyHC5hbnRpcGhvbi52MS5VdHRlcmFuY2VSZWNvcmQijAEKD1V0dGVyYW5jZVJlY29yZBIMCgR0ZXh0GAEgASgJEg0KBWJlZ3VuGAIgASgIEhQKDHN0YXJ0X3NhbXBsZRgDIAEoDRIPCgdzYW1wbGVzGAQgASgNEg0KBWVuZGVkGAUgASgIEiYKBXdvcmRzGAYgAygLMhcuYW50aXBob24udjEuV29yZFJlY29yZCJWCgpXb3JkUmVjb3JkEgwKBHRleHQYASABKAkSFAoMc3RhcnRfc2FtcGxlGAIgASgNEhIKCmVuZF9zYW1wbGUYAyABKA0SEAoIbWVhc3VyZWQYBCABKAgiigEKFFNlc3Npb25PcHRpb25zUmVjb3JkEhQKDGluc3RydWN0aW9ucxgBIAEoCRIQCghsYW5ndWFnZRgCIAEoCRINCgV2b2ljZRgDIAEoCRINCgVzcGVlZBgEIAEoAhIPCgdyZXNwb25kGAUgASgIEhsKE2NsaWVudF9vcHRpb25zX2pzb24YBiABKAkizQIKFFNlc3Npb25NZXRyaWNzUmVjb3JkEg0KBXR1cm5zGAEgASgNEg8KB3JlcGxpZXMYAiABKA0SFQoNaW50ZXJydXB0aW9ucxgDIAEoDRIXCg9mcmFtZXNfcmVjZWl2ZWQYBCABKA0SEwoLZnJhbWVzX3NlbnQYBSABKA0SHgoWZmlyc3RfYXVkaW9fbGF0ZW5jeV9tcxgGIAEoDRInCh9lbmRfb2Zfc3BlZWNoX3RvX2ZpcnN0X2F1ZGlvX21zGAcgASgNEhMKC2R1cmF0aW9uX21zGAggASgNEkEKCGNvdW50ZXJzGAkgAygLMi8uYW50aXBob24udjEuU2Vzc2lvbk1ldHJpY3NSZWNvcmQuQ291bnRlcnNFbnRyeRovCg1Db3VudGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDToCOAFiBnByb3RvMw");
 
 /**
  * Written by the orchestrator to the session's object at the edge, stored there as JSON, and read by
@@ -73,6 +73,13 @@ export type SessionRecord = Message<"antiphon.v1.SessionRecord"> & {
    * @generated from field: string state = 9;
    */
   state: string;
+
+  /**
+   * The person's newest turn has neither been answered nor overtaken.
+   *
+   * @generated from field: bool owes_answer = 10;
+   */
+  owesAnswer: boolean;
 };
 
 /**
@@ -146,6 +153,34 @@ export type ReplyRecord = Message<"antiphon.v1.ReplyRecord"> & {
    * @generated from field: uint32 heard_samples = 4;
    */
   heardSamples: number;
+
+  /**
+   * `text` is all of it: nothing more would have been written.
+   *
+   * @generated from field: bool complete = 5;
+   */
+  complete: boolean;
+
+  /**
+   * The person's turn that it followed.
+   *
+   * @generated from field: uint32 turn = 6;
+   */
+  turn: number;
+
+  /**
+   * "answer": the language model's; "say": a program's words.
+   *
+   * @generated from field: string kind = 7;
+   */
+  kind: string;
+
+  /**
+   * All of them, in order, so that a successor can say what was not heard.
+   *
+   * @generated from field: repeated antiphon.v1.UtteranceRecord utterances = 8;
+   */
+  utterances: UtteranceRecord[];
 };
 
 /**
@@ -154,6 +189,96 @@ export type ReplyRecord = Message<"antiphon.v1.ReplyRecord"> & {
  */
 export const ReplyRecordSchema: GenMessage<ReplyRecord> = /*@__PURE__*/
   messageDesc(file_antiphon_v1_session, 2);
+
+/**
+ * One utterance of a reply.
+ *
+ * @generated from message antiphon.v1.UtteranceRecord
+ */
+export type UtteranceRecord = Message<"antiphon.v1.UtteranceRecord"> & {
+  /**
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * Its audio has begun; before that its position is not known.
+   *
+   * @generated from field: bool begun = 2;
+   */
+  begun: boolean;
+
+  /**
+   * Within the reply, where it began.
+   *
+   * @generated from field: uint32 start_sample = 3;
+   */
+  startSample: number;
+
+  /**
+   * Of its audio so far.
+   *
+   * @generated from field: uint32 samples = 4;
+   */
+  samples: number;
+
+  /**
+   * It has all its audio.
+   *
+   * @generated from field: bool ended = 5;
+   */
+  ended: boolean;
+
+  /**
+   * When its words sound; only of the utterance that plays and a few after it. Empty: not known.
+   *
+   * @generated from field: repeated antiphon.v1.WordRecord words = 6;
+   */
+  words: WordRecord[];
+};
+
+/**
+ * Describes the message antiphon.v1.UtteranceRecord.
+ * Use `create(UtteranceRecordSchema)` to create a new message.
+ */
+export const UtteranceRecordSchema: GenMessage<UtteranceRecord> = /*@__PURE__*/
+  messageDesc(file_antiphon_v1_session, 3);
+
+/**
+ * When one word sounds, in samples of its utterance.
+ *
+ * @generated from message antiphon.v1.WordRecord
+ */
+export type WordRecord = Message<"antiphon.v1.WordRecord"> & {
+  /**
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * @generated from field: uint32 start_sample = 2;
+   */
+  startSample: number;
+
+  /**
+   * @generated from field: uint32 end_sample = 3;
+   */
+  endSample: number;
+
+  /**
+   * False: estimated.
+   *
+   * @generated from field: bool measured = 4;
+   */
+  measured: boolean;
+};
+
+/**
+ * Describes the message antiphon.v1.WordRecord.
+ * Use `create(WordRecordSchema)` to create a new message.
+ */
+export const WordRecordSchema: GenMessage<WordRecord> = /*@__PURE__*/
+  messageDesc(file_antiphon_v1_session, 4);
 
 /**
  * The options under which the session runs.
@@ -185,6 +310,13 @@ export type SessionOptionsRecord = Message<"antiphon.v1.SessionOptionsRecord"> &
    * @generated from field: bool respond = 5;
    */
   respond: boolean;
+
+  /**
+   * The client's own options (`session_start`) as JSON: a successor can begin before the client is back. Empty: not known.
+   *
+   * @generated from field: string client_options_json = 6;
+   */
+  clientOptionsJson: string;
 };
 
 /**
@@ -192,7 +324,7 @@ export type SessionOptionsRecord = Message<"antiphon.v1.SessionOptionsRecord"> &
  * Use `create(SessionOptionsRecordSchema)` to create a new message.
  */
 export const SessionOptionsRecordSchema: GenMessage<SessionOptionsRecord> = /*@__PURE__*/
-  messageDesc(file_antiphon_v1_session, 3);
+  messageDesc(file_antiphon_v1_session, 5);
 
 /**
  * Figures of the session so far.
@@ -255,5 +387,5 @@ export type SessionMetricsRecord = Message<"antiphon.v1.SessionMetricsRecord"> &
  * Use `create(SessionMetricsRecordSchema)` to create a new message.
  */
 export const SessionMetricsRecordSchema: GenMessage<SessionMetricsRecord> = /*@__PURE__*/
-  messageDesc(file_antiphon_v1_session, 4);
+  messageDesc(file_antiphon_v1_session, 6);
 
