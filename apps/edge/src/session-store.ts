@@ -64,7 +64,8 @@ export class SessionStore {
   nextLeaseEpoch(): number {
     return this.#sql
       .exec<{ epoch: number }>(
-        "UPDATE session SET lease_epoch = lease_epoch + 1 RETURNING lease_epoch AS epoch",
+        `UPDATE session SET epoch_counter = epoch_counter + 1, lease_epoch = epoch_counter + 1
+         RETURNING lease_epoch AS epoch`,
       )
       .one().epoch;
   }
@@ -181,5 +182,20 @@ const MIGRATIONS: readonly (readonly string[])[] = [
        version INTEGER NOT NULL,
        json TEXT NOT NULL
      )`,
+  ],
+  [
+    // No epoch was ever granted or prepared above it; `lease_epoch` is the one that may write and be heard.
+    `ALTER TABLE session ADD COLUMN epoch_counter INTEGER NOT NULL DEFAULT 0`,
+    `UPDATE session SET epoch_counter = lease_epoch`,
+    `ALTER TABLE session ADD COLUMN transport TEXT NOT NULL DEFAULT 'websocket'`,
+    `ALTER TABLE session ADD COLUMN room TEXT`,
+    // Who holds the session, and to whom it is being handed over.
+    `ALTER TABLE session ADD COLUMN orchestrator_id TEXT`,
+    `ALTER TABLE session ADD COLUMN orchestrator_url TEXT`,
+    `ALTER TABLE session ADD COLUMN pending_epoch INTEGER`,
+    `ALTER TABLE session ADD COLUMN pending_orchestrator_id TEXT`,
+    `ALTER TABLE session ADD COLUMN pending_url TEXT`,
+    // LiveKit tokens that were given out; the participant's sid once one has joined by it.
+    `CREATE TABLE mint (identity TEXT PRIMARY KEY, expires_at_ms INTEGER NOT NULL, spent_sid TEXT)`,
   ],
 ];
