@@ -6,11 +6,22 @@ import type { ServerMessage } from "@antiphon/protocol";
  * What it cannot send it drops with its connection: a slow reader is the pacer's business (credit).
  */
 export interface Transport {
+  readonly traits: TransportTraits;
   send(message: ServerMessage): void;
   /** `pcm`: 1,920 bytes, s16le; taken over by the transport until the call returns, not longer. */
   sendVoice(frame: OutgoingVoiceFrame): void;
   /** Sends nothing more. `code` undefined: a normal end. */
   close(end: TransportEnd): void;
+}
+
+/** What a way can do. Constant while it lasts. */
+export interface TransportTraits {
+  /** Audio that may be sent ahead of playout; 0 where what was sent cannot be taken back. */
+  leadMs: number;
+  /** The listener can stop and keep what is buffered (`hold`). */
+  holds: boolean;
+  /** The listener can say to the sample what it has played (`playback`), if its client wants to. */
+  reports: boolean;
 }
 
 export interface OutgoingVoiceFrame {

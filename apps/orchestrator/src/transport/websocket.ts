@@ -7,12 +7,18 @@ import {
   ERROR_MAP,
   encodeVoiceFrame,
   FRAME_SAMPLES,
+  LEAD_MS,
   parseClientMessage,
   publicError,
   type ServerMessage,
 } from "@antiphon/protocol";
 import type { WebSocket } from "ws";
-import type { OutgoingVoiceFrame, Transport, TransportEnd } from "../session/ports.ts";
+import type {
+  OutgoingVoiceFrame,
+  Transport,
+  TransportEnd,
+  TransportTraits,
+} from "../session/ports.ts";
 
 /** What the socket's messages are for. */
 export interface SocketSession {
@@ -23,6 +29,7 @@ export interface SocketSession {
 
 /** Sends on one WebSocket. After the socket closed, sending is a no-op. */
 export class WebSocketTransport implements Transport {
+  readonly traits: TransportTraits = { leadMs: LEAD_MS, holds: true, reports: true };
   readonly #socket: WebSocket;
   readonly #leaseEpoch: number;
 

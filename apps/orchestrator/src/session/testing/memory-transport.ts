@@ -1,6 +1,6 @@
 /** A listener in memory: keeps what was sent, plays frames on the fake clock, and reports playback as a client does. */
 import type { ClientMessage, ServerMessage, ServerMessageOf } from "@antiphon/protocol";
-import { FRAME_SAMPLES } from "@antiphon/protocol";
+import { FRAME_SAMPLES, LEAD_MS } from "@antiphon/protocol";
 import type { OutgoingVoiceFrame, Transport, TransportEnd } from "../ports.ts";
 
 export interface HeardFrame extends Omit<OutgoingVoiceFrame, "pcm"> {
@@ -8,6 +8,7 @@ export interface HeardFrame extends Omit<OutgoingVoiceFrame, "pcm"> {
 }
 
 export class MemoryTransport implements Transport {
+  readonly traits = { leadMs: LEAD_MS, holds: true, reports: true };
   readonly messages: ServerMessage[] = [];
   readonly frames: HeardFrame[] = [];
   end: TransportEnd | undefined;

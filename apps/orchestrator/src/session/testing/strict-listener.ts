@@ -3,6 +3,7 @@ import {
   type ClientMessage,
   type ClientMessageOf,
   FRAME_SAMPLES,
+  LEAD_MS,
   type ServerMessage,
 } from "@antiphon/protocol";
 import type { FakeClock } from "@antiphon/runtime/testing";
@@ -14,6 +15,7 @@ export interface ListenerHabits {
 }
 
 export class StrictListener implements Transport {
+  readonly traits = { leadMs: LEAD_MS, holds: true, reports: true };
   /** Promises that were broken. */
   readonly broken: string[] = [];
   /** What each reply that was heard came to, in order. */
