@@ -158,6 +158,7 @@ function afterMessage(state: ScreenState, message: ServerMessage): ScreenState {
     case "input_ack":
     case "hold":
     case "clear":
+    case "position":
     case "error":
       return state;
   }

@@ -21,8 +21,8 @@ export const SOCKET_MESSAGE_BYTES_MAX = 64 * 1024;
 /** One RPC message, after decompression. connect-es would allow 4 GiB. */
 export const RPC_MESSAGE_BYTES_MAX = 256 * 1024;
 /**
- * One session record as JSON: the longest history that is kept (120,000 characters, three bytes each at worst), instructions,
- * punctuation. A lease carries it, so an orchestrator's socket takes as much and 1 KiB more; the object's row would hold 2 MB.
+ * One session record as JSON: the longest history that is kept (120,000 characters, three bytes each at worst), instructions (twice:
+ * as they hold, and among the client's own options), the reply under way, punctuation. A lease carries it, so an orchestrator's socket takes as much and 1 KiB more; the object's row would hold 2 MB.
  */
 export const RECORD_BYTES_MAX = 512 * 1024;
 /** Session, utterance, segment and worker ids. */
@@ -63,3 +63,27 @@ export const WORKER_GONE_MS = 3_000;
 
 /** A session record is written at most this often; the newest state wins. */
 export const RECORD_INTERVAL_MS_MIN = 500;
+
+/** A holder of a session that has had no beat answered for so long counts as gone: the directory waits as long after its own restart. */
+export const LEASE_TTL_MS = 3_000;
+/** Orchestrators beat to the directory this often; a stopped process closes no socket, so silence must tell. */
+export const DIRECTORY_BEAT_MS = 1_000;
+/** Two beats missed and half a second for a busy machine. */
+export const DIRECTORY_DEAD_MS = 2_500;
+/** An orchestrator whose own loop stood still for longer asks before it speaks on. Less than the death above, so that it asks in time. */
+export const LOOP_STALL_MS = 2_000;
+/** A drained session waits at most so long for a quiet moment to be handed over in. */
+export const HANDOVER_MS_MAX = 15_000;
+/** A successor that has an unheard rest waits so long for the client's `resume`: one round trip of a slow network. */
+export const RESUME_WAIT_MS = 300;
+
+/** A LiveKit token joins one room, and only soon after it was asked for. */
+export const LIVEKIT_TOKEN_TTL_SECONDS = 60;
+/** Topic of the data packets that carry the session's messages. */
+export const LIVEKIT_TOPIC = "antiphon.v1";
+/** LiveKit takes 15 KiB a reliable packet, its own header included; the rest is margin. */
+export const LIVEKIT_PACKET_BYTES_MAX = 14 * 1024;
+/** Over LiveKit the page says this often how far its ear is behind what was sent. */
+export const PLAYOUT_REPORT_INTERVAL_MS = 1_000;
+/** Over LiveKit the client is told this often where the reply is: frames do not say it there. */
+export const POSITION_INTERVAL_MS = 200;

@@ -29,6 +29,7 @@ const CLIENT_MESSAGES: { [T in ClientMessage["type"]]: Extract<ClientMessage, { 
   mute: { type: "mute" },
   unmute: { type: "unmute" },
   playback: { type: "playback", epoch: 3, replyId: null, positionSamples: 0, empty: true },
+  playout: { type: "playout", playoutDelayMs: 120.5 },
   session_end: { type: "session_end" },
 };
 
@@ -42,6 +43,7 @@ const SERVER_MESSAGES: { [T in ServerMessage["type"]]: Extract<ServerMessage, { 
     inputLanguages: ["en"],
     responder: { kind: "llm", model: "m" },
     notice: "Hint",
+    resuming: { replyId: "1-2" },
   },
   hold: { type: "hold", replyId: "1-1", pauseSeq: 1 },
   release: { type: "release", replyId: "1-1", resumeSeq: 1 },
@@ -79,6 +81,7 @@ const SERVER_MESSAGES: { [T in ServerMessage["type"]]: Extract<ServerMessage, { 
     utterance: 0,
     words: [{ text: "Hi", startSample: 0, endSample: 9_600, measured: true }],
   },
+  position: { type: "position", replyId: "1-1", positionSamples: 9_600 },
   metrics: { type: "metrics", turn: 1, replyId: "1-1", firstAudioLatencyMs: 40.5 },
   error: {
     type: "error",
@@ -100,6 +103,13 @@ describe("every message", () => {
   });
 });
 
+describe("a client that remembers no reply", () => {
+  it("says so by a null", () => {
+    const message = { type: "resume", replyId: null, positionSamples: 0 };
+    expect(parseClientMessage(JSON.stringify(message))).toEqual(message);
+  });
+});
+
 describe("a message that does not fit", () => {
   it.each([
     ["not JSON", "{", "invalid_argument", "JSON"],
@@ -117,6 +127,12 @@ describe("a message that does not fit", () => {
       '{"type":"resume","replyId":"r","positionSamples":-1}',
       "invalid_argument",
       "positionSamples",
+    ],
+    [
+      "an ear too far behind",
+      '{"type":"playout","playoutDelayMs":5001}',
+      "invalid_argument",
+      "playoutDelayMs",
     ],
   ])("with %s is refused by name", (_, json, code, where) => {
     expect(() => parseClientMessage(json)).toThrow(

@@ -1,4 +1,7 @@
-/** Every message of the session socket, both ways: JSON control as zod schemas. Binary audio is in `socket-frame.ts`. */
+/**
+ * Every message of a session, both ways: JSON control as zod schemas, the same over a WebSocket and over LiveKit. Binary audio is in
+ * `socket-frame.ts`, data packets are in `data-packet.ts`.
+ */
 import { z } from "zod";
 import { AntiphonError, ERROR_CODES } from "./antiphon-error.ts";
 import { ID_BYTES_MAX, INSTRUCTIONS_BYTES_MAX, TEXT_BYTES_MAX } from "./limits.ts";
@@ -70,7 +73,7 @@ export type SessionOptions = z.infer<typeof SessionOptionsSchema>;
 export const ClientMessageSchema = z.discriminatedUnion("type", [
   /** First message of a socket (or `resume` after it). */
   z.object({ type: z.literal("session_start"), options: SessionOptionsSchema.optional() }),
-  /** Goes on with a reply that was playing when the last socket was lost. */
+  /** Goes on with a reply that was playing when the last way was lost. Null: the client knows of none. */
   z.object({ type: z.literal("resume"), replyId: id.nullable(), positionSamples: count }),
   /** The person's turn, typed. Interrupts a reply. */
   z.object({ type: z.literal("text"), text: textUpTo(TEXT_BYTES_MAX) }),
@@ -93,6 +96,8 @@ export const ClientMessageSchema = z.discriminatedUnion("type", [
     /** Nothing is buffered. */
     empty: z.boolean(),
   }),
+  /** Over LiveKit, once a second: what is sent now sounds this much later. A socket's `playback` says more. */
+  z.object({ type: z.literal("playout"), playoutDelayMs: z.number().min(0).max(5_000) }),
   z.object({ type: z.literal("session_end") }),
 ]);
 export type ClientMessage = z.infer<typeof ClientMessageSchema>;
@@ -148,6 +153,8 @@ export const ServerMessageSchema = z.discriminatedUnion("type", [
     }),
     /** A hint for the person, shown once. */
     notice: z.string().optional(),
+    /** An unheard rest of this reply is known: `resume` says from where, and is waited for a moment. */
+    resuming: z.object({ replyId: z.string() }).optional(),
   }),
   /** Stop playing at once, keep what is buffered. Held while pauseSeq > resumeSeq. */
   z.object({ type: z.literal("hold"), replyId: z.string(), pauseSeq: count }),
@@ -216,6 +223,8 @@ export const ServerMessageSchema = z.discriminatedUnion("type", [
     utterance: count,
     words: z.array(captionWord),
   }),
+  /** Over LiveKit, where frames say no position: what of the reply has been sent. May be lost on its way. */
+  z.object({ type: z.literal("position"), replyId: z.string(), positionSamples: count }),
   /** Latency of one turn, in ms, each stage where it was measured. */
   z.object({
     type: z.literal("metrics"),

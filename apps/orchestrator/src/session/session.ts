@@ -118,6 +118,9 @@ export class Session {
         this.#dialogue.playback(message);
         if (message.empty) this.#course.dispatch({ kind: "buffers-empty", epoch: message.epoch });
         return;
+      case "playout":
+        // A listener that reports what it has played need not say how late that is.
+        return;
       case "resume":
         throw new AntiphonError("unimplemented", "This server cannot resume a reply yet.");
     }
