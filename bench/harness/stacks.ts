@@ -137,6 +137,9 @@ function leaseSocket(secret: string): SocketConstructor {
         sessionId: randomBytes(16).toString("hex"),
         leaseEpoch: 1,
         record: null,
+        resumeTtlMs: 300_000,
+        start: "by-client",
+        way: { kind: "socket" },
       };
       // Before the session's own listener, which says session_start.
       this.once("open", () => this.send(JSON.stringify(lease)));

@@ -75,6 +75,9 @@ describe("while a call runs", () => {
       sessionId: session.sessionId,
       leaseEpoch: 1,
       record: null,
+      resumeTtlMs: 300_000,
+      start: "by-client",
+      way: { kind: "socket" },
     });
     expect(upstream.headers.authorization).toBe(`Bearer ${INTERNAL_SECRET}`);
     expect(upstream.headers["sec-websocket-protocol"]).toBe("antiphon.v1");

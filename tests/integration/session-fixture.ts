@@ -219,4 +219,12 @@ export class Caller {
   }
 }
 
-const LEASE: LeaseMessage = { type: "lease", sessionId: "s-1", leaseEpoch: 7, record: null };
+const LEASE: LeaseMessage = {
+  type: "lease",
+  sessionId: "s-1",
+  leaseEpoch: 7,
+  record: null,
+  resumeTtlMs: 300_000,
+  start: "by-client",
+  way: { kind: "socket" },
+};

@@ -156,6 +156,9 @@ export class SessionObject extends DurableObject<Env> {
       sessionId: this.#sessionId,
       leaseEpoch: this.#store.nextLeaseEpoch(),
       record: json === null ? null : JSON.parse(json),
+      resumeTtlMs: this.#config.sessionResumeTtlMs,
+      start: "by-client",
+      way: { kind: "socket" },
     };
   }
 

@@ -73,6 +73,9 @@ describe("the way to an orchestrator", () => {
         sessionId: "s",
         leaseEpoch: ++leaseEpoch,
         record: null,
+        resumeTtlMs: 300_000,
+        start: "by-client",
+        way: { kind: "socket" },
       }),
       onFailure: (url) => failures.push(url),
     });

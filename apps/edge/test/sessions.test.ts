@@ -29,6 +29,7 @@ describe("starting a session", () => {
   it("answers 201 with a socket's address, a ticket and a resume token", async () => {
     const session = await createSession();
     expect(session.streamUrl).toBe(`wss://edge.test/v1/sessions/${session.sessionId}/stream`);
+    expect(session.transport).toBe("websocket");
     expect(session.resumeToken).toMatch(/^[\w-]{43}$/);
     const expiresIn = Date.parse(session.ticketExpiresAt) - Date.now();
     expect(expiresIn).toBeGreaterThan(0);

@@ -4,6 +4,7 @@ import { AntiphonClient } from "./client.ts";
 
 const CREATED = {
   sessionId: "s1",
+  transport: "websocket",
   streamUrl: "ws://edge.test/v1/sessions/s1/stream",
   ticket: "t1",
   ticketExpiresAt: "2026-01-01T00:00:30.000Z",

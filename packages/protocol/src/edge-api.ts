@@ -1,10 +1,38 @@
-/** What the edge's HTTP routes say, and what it says to an orchestrator when it dials. Schemas only. */
+/** What the edge's public HTTP routes take and say. Schemas only; what it says to orchestrators is in `lease-api.ts`. */
 import { z } from "zod";
 import { ERROR_CODES } from "./antiphon-error.ts";
+
+/** How audio and messages travel between a client and its session. */
+export const TRANSPORTS = ["websocket", "livekit"] as const;
+export type TransportName = (typeof TRANSPORTS)[number];
+
+/** Body of `POST /v1/sessions`. */
+export const SessionRequestSchema = z.object({
+  /** What the client can do, the best first: the first that the stack has is taken. Absent: the WebSocket. */
+  transports: z.array(z.enum(TRANSPORTS)).max(8).optional(),
+});
+export type SessionRequest = z.infer<typeof SessionRequestSchema>;
+
+/** One participant's way into one room. */
+export const LivekitOfferSchema = z.object({
+  /** ws:// or wss://, of the LiveKit server. */
+  url: z.string(),
+  /** Joins once, as a participant whose name the edge chose. */
+  token: z.string(),
+  /** ISO 8601. */
+  expiresAt: z.string(),
+});
+export type LivekitOffer = z.infer<typeof LivekitOfferSchema>;
+
+/** An answer that does not name a transport is of an edge that had one. */
+const transport = z.enum(TRANSPORTS).default("websocket");
 
 /** Answer of `POST /v1/sessions`. */
 export const SessionCreatedSchema = z.object({
   sessionId: z.string(),
+  transport,
+  /** With `transport: "livekit"`; the socket below is there all the same, for whoever cannot reach LiveKit. */
+  livekit: LivekitOfferSchema.optional(),
   /** ws:// or wss://; offer the subprotocols `antiphon.v1` and `ticket.<ticket>`. */
   streamUrl: z.string(),
   ticket: z.string(),
@@ -17,6 +45,8 @@ export type SessionCreated = z.infer<typeof SessionCreatedSchema>;
 /** Answer of `POST /v1/sessions/:id/tickets`, asked with `authorization: Bearer <resume token>`. */
 export const TicketGrantedSchema = z.object({
   sessionId: z.string(),
+  transport,
+  livekit: LivekitOfferSchema.optional(),
   streamUrl: z.string(),
   ticket: z.string(),
   ticketExpiresAt: z.string(),
@@ -35,20 +65,3 @@ export const ErrorBodySchema = z.object({
   }),
 });
 export type ErrorBody = z.infer<typeof ErrorBodySchema>;
-
-/**
- * First message of the edge to an orchestrator on a relayed socket: whose session this is and under which
- * grant. `record` is the newest SessionRecord as protobuf JSON, null for a new session.
- */
-export const LeaseMessageSchema = z.object({
-  type: z.literal("lease"),
-  sessionId: z.string(),
-  leaseEpoch: z.int().min(1),
-  record: z.unknown().nullable(),
-});
-export type LeaseMessage = z.infer<typeof LeaseMessageSchema>;
-
-/** Paths that orchestrators offer to the edge, and the edge to orchestrators. Authenticated by `authorization: Bearer <internal secret>`. */
-export const ORCHESTRATOR_STREAM_PATH = "/internal/stream";
-export const recordPath = (sessionId: string): string =>
-  `/internal/sessions/${encodeURIComponent(sessionId)}/record`;

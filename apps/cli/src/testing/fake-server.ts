@@ -63,6 +63,7 @@ export async function startFakeServer(options: FakeServerOptions): Promise<FakeS
     tickets.add(ticket);
     return {
       sessionId: "fake",
+      transport: "websocket",
       streamUrl: `ws://${host}/v1/sessions/fake/stream`,
       ticket,
       ticketExpiresAt: new Date(Date.now() + 30_000).toISOString(),

@@ -71,6 +71,7 @@ async function offer(context: Context<AppEnv>, sessionId: string) {
   });
   return {
     sessionId,
+    transport: "websocket" as const,
     streamUrl: streamUrl(publicOriginOf(context.req.raw, config), sessionId),
     ticket,
     ticketExpiresAt: new Date(expiresAtMs).toISOString(),
