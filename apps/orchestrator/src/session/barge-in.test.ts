@@ -98,7 +98,7 @@ describe("while a reply sounds", () => {
   });
 
   it("a short sound that the recogniser only guesses at does not stop it", () => {
-    const story = new Overheard().unsure().hearing(() => "You that?");
+    const story = new Overheard().unsure().hearing((ms) => (ms < 300 ? "" : "You that?"));
     expect(story.speech(350).quiet(600).told).toEqual(["pause: speech", "resume: no-words"]);
     expect(story.bargeIn.dismisses("You that?")).toBe(true);
   });
@@ -112,6 +112,18 @@ describe("while a reply sounds", () => {
   it("what follows a backchannel in the same breath stops it without another pause", () => {
     const story = new Overheard().hearing((ms) => (ms < 300 ? "Okay." : "Okay, but what about"));
     expect(story.speech(600).told).toEqual(["pause: speech", "resume: backchannel", "stop: words"]);
+  });
+
+  it("words in every pass are believed, however unsure each is", () => {
+    const story = () => new Overheard().unsure();
+    expect(
+      story()
+        .hearing((ms) => `Zed${ms}`)
+        .speech(500)
+        .told.at(-1),
+    ).toBe("stop: words");
+    const humming = story().hearing((ms) => (ms < 300 ? "" : "And?"));
+    expect(humming.speech(500).quiet(600).told.at(-1)).toBe("resume: no-words");
   });
 
   it("another guess at the sound that was a backchannel does not stop it, nor do its turn's last words", () => {

@@ -127,6 +127,8 @@ export class BargeIn {
     sound.confidence = confidence;
     const hummed = wordsOf(text).length > 0 && this.#backchannels.meaningful(text).length === 0;
     if (hummed) sound.hummed = true;
+    sound.passes++;
+    if (this.#backchannels.meaningful(text).length === 0) sound.wordless = true;
     // A sound that is over is decided; its turn's end looks at its last words once more.
     if (this.#phase === "watching") return undefined;
     const words = this.#wordCount(text) >= this.#settings.minWords;
@@ -277,7 +279,7 @@ export class BargeIn {
 
   /** Whether words of a short sound are words: half a syllable makes a recogniser guess, and it knows that it does. */
   #trusted(text: string): boolean {
-    const { startSample, endSample, confidence, hummed } = this.#sound;
+    const { startSample, endSample, confidence, hummed, passes, wordless } = this.#sound;
     const lengthSamples = endSample - startSample;
     const meaningful = this.#backchannels.meaningful(text);
     if (new Set(meaningful).size >= CLEAR_WORDS_MIN) return true;
@@ -285,6 +287,8 @@ export class BargeIn {
     // "Okay, sure": more words than the hum alone. "Yeah", then "You have": another guess at the same hum.
     if (wordsOf(text).length > meaningful.length) return confidence >= BESIDE_A_HUM_CONFIDENCE_MIN;
     if (hummed) return false;
+    // A hum leaves a recogniser without words in one pass or another.
+    if (passes >= PASSES_WITH_WORDS && !wordless) return true;
     return confidence >= CONFIDENCE_MIN || lengthSamples >= samplesOf(UNTRUSTED_MS_MAX);
   }
 
@@ -312,6 +316,9 @@ interface Sound {
   confidence: number;
   /** Some pass heard nothing but a backchannel. */
   hummed: boolean;
+  /** Passes so far, and whether one of them found no words. */
+  passes: number;
+  wordless: boolean;
   /** Passes of the recogniser in a row that found words. */
   passesWithWords: number;
   /** What the last of them that counts had covered. */
@@ -331,6 +338,8 @@ function newSound(startSample: number): Sound {
     textEndSample: 0,
     confidence: 0,
     hummed: false,
+    passes: 0,
+    wordless: false,
     passesWithWords: 0,
     passEndSample: 0,
     flushing: false,
@@ -376,13 +385,12 @@ const PASS_AUDIO_MS_MIN = 96;
  * nineteen short words that it understood to 0.64 and more.
  */
 const CONFIDENCE_MIN = 0.62;
-/**
- * Most backchannels of one word that were misheard last 320 to 530 ms; a phrase in a language that the recogniser does not know lasts 540 and
- * more. Between 530 and 560 lie 10 of 336 synthesised backchannels.
- */
-const UNTRUSTED_MS_MAX = 530;
+/** Backchannels of one word that were misheard last 320 to 550 ms; a phrase in a language that the recogniser does not know lasts longer. */
+const UNTRUSTED_MS_MAX = 560;
 /** One more word beside a backchannel: "okay, sure" came to 0.73 and more, a misheard "yeah" ("Yeah, it") to 0.68. */
 const BESIDE_A_HUM_CONFIDENCE_MIN = 0.7;
+/** Of 336 synthesised backchannels one had words in each of its first three passes and no hum; of 480 recorded interruptions most do. */
+const PASSES_WITH_WORDS = 3;
 /** The longest "um-hum" of eight voices lasts 700 ms. */
 const HUM_MS_MAX = 900;
 /** The last sound of a word is quieter than the detector's threshold, and a recogniser that hears it whole is surer. */
