@@ -17,6 +17,7 @@ import {
 import { runTrueTrial } from "./barge-in/true-trial.ts";
 import type { Bench, BenchOptions, BenchResult } from "./bench.ts";
 import { share } from "./harness/distribution.ts";
+import { dipped } from "./harness/levels.ts";
 import { deviceClock, generatorLateness, onCalls } from "./harness/load.ts";
 import { recordedSounds } from "./harness/recorded-speech.ts";
 import { kokoroIsThere, startWholeStack, type WholeStack } from "./harness/stacks.ts";
@@ -43,7 +44,8 @@ async function run(options: BenchOptions): Promise<BenchResult> {
   const adaptive = await runPolicy(stack, "adaptive", trials, { ...options, sessions });
   const plainVad = await runPolicy(stack, "plain VAD", trials, { ...options, sessions });
   progress("listening to what was played");
-  const transcribed = await listen(stack, adaptive.replies, quick ? 1 : TRANSCRIBED_REPLIES);
+  const most = quick ? 1 : TRANSCRIBED_REPLIES;
+  const transcribed = await listen(stack, adaptive.replies, most, new SeededRandom(seed));
   await stack.stop();
   return {
     generator: generatorLateness(),
@@ -98,11 +100,17 @@ async function runPolicy(
  * Transcribes what was played: with its pauses, as the listener heard it, and with the silence cut out, which has to say what the same
  * samples say as they were sent.
  */
-async function listen(stack: WholeStack, replies: readonly DisturbedReply[], most: number) {
+async function listen(
+  stack: WholeStack,
+  replies: readonly DisturbedReply[],
+  most: number,
+  random: SeededRandom,
+) {
   const heard = replies.filter(({ resumed }) => resumed > 0).slice(0, most);
   const listened = new Score();
   const played = new Score();
   const sent = new Score();
+  const dippedElsewhere = new Score();
   let resumed = 0;
   for (const { reply, resumed: times } of heard) {
     const { tape } = reply;
@@ -115,14 +123,20 @@ async function listen(stack: WholeStack, replies: readonly DisturbedReply[], mos
     const understood = (samples: Int16Array) => transcriptOf(stack.client, samples);
     listened.add(said, await understood(tape.listenedSamples));
     played.add(said, await understood(tape.playedSamples));
-    sent.add(said, await understood(tape.sentSamples.subarray(0, tape.playedSamples.length)));
+    const whole = tape.sentSamples.subarray(0, tape.playedSamples.length);
+    sent.add(said, await understood(whole));
+    const elsewhere = Array.from({ length: tape.holes }, () => random.below(whole.length));
+    dippedElsewhere.add(said, await understood(dipped(whole, elsewhere)));
   }
   return {
     replies: heard.length,
     resumed,
     words: sent.words,
-    wordsLostOrRepeated: Math.max(0, played.lostOrAdded - sent.lostOrAdded),
-    ...{ listened: listened.figures, played: played.figures, sent: sent.figures },
+    wordsLostOrRepeated: Math.max(0, played.lostOrAdded - dippedElsewhere.lostOrAdded),
+    listened: listened.figures,
+    played: played.figures,
+    sent: sent.figures,
+    dippedElsewhere: dippedElsewhere.figures,
   };
 }
 
@@ -168,6 +182,6 @@ const NOTES = [
   "precision: hits among hits and false stops. falsePauseMs: silence put in per minute of reply in the false trials. echoPauses: echo trials in which the reply paused at least once.",
   "Detection is taken to be when the client had sent the last sample of the detector's window, silence to be after the last sample of the reply: both make the figures a little too long.",
   "resumeMs: from the sound's end to the reply's next sample; 0 where it went on before.",
-  "transcribed: of replies that went on, what is understood of what the client played with the pauses in it (listened), of the same with the silence cut out (played), and of the same samples as they were sent (sent), each against the text: words lost or added, and others in a word's place. wordsLostOrRepeated: those of played beyond those of sent. A pause in mid-word costs the recogniser words, not the listener, and the ramps beside it change what it makes of a word; resumeErrors counts samples.",
+  "transcribed: what is understood, against the text, of replies that went on: as the client played them, with the pauses (listened) and with their silence cut out (played); and of the same samples as they were sent, whole (sent) and with as many ramps of 8 ms as the pauses left, elsewhere (dippedElsewhere): each dip costs a recogniser words though no sample is lost. lostOrAdded: words missing or too many; otherwise: others in a word's place. wordsLostOrRepeated: lostOrAdded of played beyond dippedElsewhere. resumeErrors counts samples.",
   "resumeErrors: resumptions in replies whose played samples, silence cut out, were not those that were sent, each once and in order.",
 ];

@@ -19,7 +19,7 @@ const PARTS = {
     // Others are checked against its declarations.
     await run("tsc", "-b", "packages/audio");
     await turbo("typecheck");
-    for (const folder of ["scripts", "tests"]) await run("tsc", "-p", folder);
+    for (const folder of ["scripts", "tests", "bench"]) await run("tsc", "-p", folder);
   },
   proto: async () => {
     await run("buf", "lint");

@@ -32,4 +32,19 @@ export function faded(samples: Int16Array): Int16Array {
   });
 }
 
+/** Falls to nothing and rises again within 16 ms, about each of these samples: what a pause leaves when its silence is cut out. */
+export function dipped(samples: Int16Array, atSamples: readonly number[]): Int16Array {
+  const all = samples.slice();
+  for (const middle of atSamples) {
+    for (let away = -DIP_SAMPLES; away < DIP_SAMPLES; away++) {
+      const at = middle + away;
+      if (at < 0 || at >= all.length) continue;
+      all[at] = Math.round(((all[at] ?? 0) * Math.abs(away)) / DIP_SAMPLES);
+    }
+  }
+  return all;
+}
+
+/** As the player's ramp: 8 ms. */
+const DIP_SAMPLES = (8 * SAMPLE_RATE_HZ) / 1000;
 const BLOCK_SAMPLES = SAMPLE_RATE_HZ / 100;

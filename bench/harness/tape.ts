@@ -13,6 +13,7 @@ export class Tape {
   #silentSamples = 0;
   #gaps = 0;
   #ramps = 0;
+  #holes = 0;
 
   sent(frame: VoiceFrame): void {
     if (frame.positionSamples !== this.#sent.length) this.#gaps++;
@@ -25,7 +26,10 @@ export class Tape {
       if (this.#listened.length > 0) this.#silentSamples += samples.length;
       return;
     }
-    if (this.#silentSamples > 0) this.#listened.push(new Int16Array(this.#silentSamples));
+    if (this.#silentSamples > 0) {
+      this.#listened.push(new Int16Array(this.#silentSamples));
+      this.#holes++;
+    }
     // Every hole in the sound has a ramp on either side.
     if (this.#silentSamples > 0 || count < samples.length) this.#ramps++;
     this.#silentSamples = 0;
@@ -64,6 +68,11 @@ export class Tape {
       if (was === undefined || Math.abs(is) > Math.abs(was) + 1 || is * was < 0) wrong++;
     }
     return { samples: played.length, differing, wrong, gaps: this.#gaps };
+  }
+
+  /** How often its sound was broken off and went on. */
+  get holes(): number {
+    return this.#holes;
   }
 
   /** How many samples the ramps of its holes may have changed. */
