@@ -79,6 +79,64 @@ export class SpokenText {
     });
   }
 
+  /**
+   * All of it as a successor needs it to go on from this position or a later one; what is given is a copy. Words have their times from the
+   * utterance that sounds there on; before it there is nothing left to divide.
+   */
+  snapshot(fromSample: number): UtteranceSnapshot[] {
+    return this.#utterances.map(({ text, startSample, samples, ended, words }) => {
+      const over = startSample !== undefined && ended && startSample + samples <= fromSample;
+      return {
+        text,
+        begun: startSample !== undefined,
+        startSample: startSample ?? 0,
+        samples,
+        ended,
+        words: over ? [] : (words ?? []).map((word) => ({ ...word })),
+      };
+    });
+  }
+
+  /**
+   * Divides at this position what was to be said: `spoken` holds the words that were heard, as heard there, and more can be added to it;
+   * `rest` is what is still to be said, an utterance each, from the first word whose middle was not played.
+   */
+  static restore(
+    utterances: readonly UtteranceSnapshot[],
+    fromSample: number,
+  ): { spoken: SpokenText; rest: string[] } {
+    const spoken = new SpokenText();
+    const rest: string[] = [];
+    for (const { text, begun, startSample, samples, ended, words } of utterances) {
+      if (rest.length > 0 || !begun || samples === 0 || startSample >= fromSample) {
+        // A text without a sound that was passed is not said later.
+        const passed = rest.length === 0 && begun && ended && samples === 0;
+        if (!passed) rest.push(text);
+        continue;
+      }
+      const played = fromSample - startSample;
+      const whole = {
+        text,
+        startSample,
+        samples,
+        ended,
+        words: words.length > 0 ? words : undefined,
+      };
+      const { heard, end } = divide(whole, played);
+      const left = text.slice(end).trim();
+      if (left !== "") rest.push(left);
+      if (heard.length === 0) continue;
+      spoken.#utterances.push({
+        text: text.slice(0, end).trim(),
+        startSample,
+        samples: left === "" && ended ? samples : played,
+        ended: true,
+        words: heard.map((word) => ({ ...word })),
+      });
+    }
+    return { spoken, rest };
+  }
+
   /** The number of the utterance that sounds at this position; the last that began. */
   utteranceAt(playedSamples: number): number {
     let at = 0;
@@ -95,6 +153,20 @@ export class SpokenText {
   }
 }
 
+/** One utterance, for whoever takes the reply over. Positions of words are the utterance's. */
+export interface UtteranceSnapshot {
+  text: string;
+  /** Its audio has begun, at `startSample` of the reply; before that its place is not known. */
+  begun: boolean;
+  startSample: number;
+  /** Of its audio so far. */
+  samples: number;
+  /** It has all its audio. */
+  ended: boolean;
+  /** Empty: not known, or not needed any more. */
+  words: TimedWord[];
+}
+
 interface SpokenUtterance {
   text: string;
   startSample: number | undefined;
@@ -109,22 +181,48 @@ function heardOf(spoken: SpokenUtterance, playedSamples: number): string {
   const played = playedSamples - spoken.startSample;
   if (played <= 0) return "";
   const words = spoken.words ?? evenWords(spoken);
-  const heard = words.filter((word) => (word.startSample + word.endSample) / 2 < played);
+  const heard = heardWords(words, played);
   // While audio is still coming, so may words be: those that are known are not all that there are.
   const all = spoken.ended && heard.length === words.length;
-  return all ? spoken.text : textThrough(spoken.text, heard);
+  if (all) return spoken.text;
+  const end = endOfWords(spoken.text, heard);
+  // A model may name a word otherwise than it is written: then the words themselves are what was heard.
+  if (end === undefined) return heard.map((each) => each.text).join(" ");
+  return spoken.text.slice(0, end).trim();
 }
 
-/** The written text up to the end of the last of these words: punctuation and spelling stay as written. */
-function textThrough(text: string, words: readonly TimedWord[]): string {
+/** The words that were heard, and where in the text the first begins that was not. */
+function divide(spoken: SpokenUtterance, played: number): { heard: TimedWord[]; end: number } {
+  const { text } = spoken;
+  const words = spoken.words ?? evenWords(spoken);
+  const heard = heardWords(words, played);
+  if (spoken.ended && heard.length === words.length) return { heard, end: text.length };
+  if (heard.length === 0) return { heard, end: 0 };
+  const end = endOfWords(text, heard) ?? endOfShare(text, heard.length / words.length);
+  // A comma belongs to the word before it.
+  const trailing = /^[^\p{L}\p{N}\s]+(?=\s|$)/u.exec(text.slice(end))?.[0] ?? "";
+  return { heard, end: end + trailing.length };
+}
+
+function heardWords(words: readonly TimedWord[], played: number): TimedWord[] {
+  return words.filter((word) => (word.startSample + word.endSample) / 2 < played);
+}
+
+/** Where the last of these words ends in the written text: punctuation and spelling stay as written. Undefined: one is not found there. */
+function endOfWords(text: string, words: readonly TimedWord[]): number | undefined {
   let end = 0;
   for (const word of words) {
     const at = text.indexOf(word.text, end);
-    // A model may name a word otherwise than it is written: then the words themselves are what was heard.
-    if (at < 0) return words.map((each) => each.text).join(" ");
+    if (at < 0) return undefined;
     end = at + word.text.length;
   }
-  return text.slice(0, end).trim();
+  return end;
+}
+
+/** Where this share of the written words ends, for a voice that names them otherwise. */
+function endOfShare(text: string, share: number): number {
+  const ends = [...text.matchAll(/\S+/gu)].map((word) => word.index + word[0].length);
+  return ends[Math.round(share * ends.length) - 1] ?? 0;
 }
 
 function evenWords(spoken: SpokenUtterance): TimedWord[] {
