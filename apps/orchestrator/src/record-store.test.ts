@@ -1,4 +1,4 @@
-import { recordFromJson } from "@antiphon/protocol/record";
+import { recordFromJson, type SessionRecord } from "@antiphon/protocol/record";
 import { createLog } from "@antiphon/runtime/log";
 import { FakeClock } from "@antiphon/runtime/testing";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -15,6 +15,7 @@ let clock: FakeClock;
 let writes: { url: string; authorization: string | undefined; turn: number; version: number }[];
 let answers: Answer[];
 let fenced: number;
+let newest: SessionRecord | undefined;
 let store: RecordStore;
 
 beforeEach(() => {
@@ -36,6 +37,7 @@ beforeEach(() => {
 
 const fakeFetch: typeof globalThis.fetch = async (url, init) => {
   const record = recordFromJson(JSON.parse(String(init?.body)));
+  newest = record;
   writes.push({
     url: String(url),
     authorization: new Headers(init?.headers).get("authorization") ?? undefined,
@@ -55,8 +57,34 @@ const snapshot = (turnNumber: number): SessionSnapshot => ({
   state: "speaking",
   turnNumber,
   history: [{ role: "user", text: "Hi", interrupted: false }],
-  reply: { replyId: "r", utteranceNumber: 1, text: "Ho", heardSamples: 960.4 },
-  options: { instructions: "", language: "en", voice: "slt", speed: 1, respond: true },
+  owesAnswer: true,
+  reply: {
+    replyId: "r",
+    utteranceNumber: 1,
+    text: "Ho",
+    complete: true,
+    turn: turnNumber,
+    kind: "answer",
+    heardSamples: 960.4,
+    utterances: [
+      {
+        text: "Ho",
+        begun: true,
+        startSample: 0,
+        samples: 9_600,
+        ended: true,
+        words: [{ text: "Ho", startSample: 0.4, endSample: 9_599.6, measured: false }],
+      },
+    ],
+  },
+  options: {
+    instructions: "",
+    language: "en",
+    voice: "slt",
+    speed: 1,
+    respond: true,
+    client: { playback: "none" },
+  },
   metrics: {
     turns: 1,
     replies: 1,
@@ -84,6 +112,30 @@ describe("a session record", () => {
         version: 1,
       },
     ]);
+  });
+
+  it("says all that is known of the reply, in whole samples", async () => {
+    store.put(snapshot(1));
+    await clock.advanceAsync(10);
+    expect(newest).toMatchObject({
+      owesAnswer: true,
+      reply: {
+        complete: true,
+        turn: 1,
+        kind: "answer",
+        heardSamples: 960,
+        utterances: [
+          {
+            text: "Ho",
+            begun: true,
+            samples: 9_600,
+            ended: true,
+            words: [{ text: "Ho", startSample: 0, endSample: 9_600, measured: false }],
+          },
+        ],
+      },
+      options: { voice: "slt", clientOptionsJson: '{"playback":"none"}' },
+    });
   });
 
   it("is written at most twice a second, the newest state each time", async () => {

@@ -11,7 +11,7 @@ import { recordToJson, SessionRecordSchema } from "@antiphon/protocol/record";
 import { type Clock, deadline, type Timer, untilAborted } from "@antiphon/runtime";
 import type { Log } from "@antiphon/runtime/log";
 import { create } from "@bufbuild/protobuf";
-import type { RecordStore, SessionSnapshot } from "./session/ports.ts";
+import type { RecordStore, ReplySnapshot, SessionSnapshot } from "./session/ports.ts";
 
 export interface RecordStoreOptions {
   /** For instance "http://127.0.0.1:8787". */
@@ -178,15 +178,14 @@ function errorOf(status: number, body: string): AntiphonError {
 
 function recordOf(snapshot: SessionSnapshot, version: number) {
   const { history, reply, options, metrics, ...rest } = snapshot;
+  const { client, ...chosen } = options;
   return recordToJson(
     create(SessionRecordSchema, {
       ...rest,
       version,
       history: history.map((entry) => ({ ...entry })),
-      ...(reply === undefined
-        ? {}
-        : { reply: { ...reply, heardSamples: Math.round(reply.heardSamples) } }),
-      options,
+      ...(reply === undefined ? {} : { reply: replyOf(reply) }),
+      options: { ...chosen, clientOptionsJson: JSON.stringify(client) },
       metrics: {
         ...metrics,
         firstAudioLatencyMs: Math.round(metrics.firstAudioLatencyMs),
@@ -195,6 +194,21 @@ function recordOf(snapshot: SessionSnapshot, version: number) {
       },
     }),
   );
+}
+
+function replyOf(reply: ReplySnapshot) {
+  return {
+    ...reply,
+    heardSamples: Math.round(reply.heardSamples),
+    utterances: reply.utterances.map((utterance) => ({
+      ...utterance,
+      words: utterance.words.map((word) => ({
+        ...word,
+        startSample: Math.round(word.startSample),
+        endSample: Math.round(word.endSample),
+      })),
+    })),
+  };
 }
 
 /** The object answers in milliseconds; two seconds cover a cold isolate and a busy machine. */

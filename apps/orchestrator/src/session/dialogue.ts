@@ -1,5 +1,9 @@
 /** What the two have said to each other: the person's turns, the machine's replies, the record of both. Owns the history and what is owed; does not decide when a reply begins or ends. */
-import type { ClientMessageOf, SessionOptions } from "@antiphon/protocol";
+import {
+  type ClientMessageOf,
+  RECORD_INTERVAL_MS_MIN,
+  type SessionOptions,
+} from "@antiphon/protocol";
 import type { Clock } from "@antiphon/runtime";
 import { Conversation } from "./conversation.ts";
 import { CurrentReply, type SettledReply } from "./current-reply.ts";
@@ -41,6 +45,7 @@ export class Dialogue {
   #owed: ReplyRequest | undefined;
   /** Said while it was not known yet what would be heard of a reply: comes after that. */
   #heardMeanwhile: string[] = [];
+  #writtenMs = 0;
 
   constructor(options: DialogueOptions) {
     this.#options = options;
@@ -146,6 +151,10 @@ export class Dialogue {
 
   tick(nowMs: number): void {
     this.#replies.tick(nowMs);
+    // What was heard of a long sentence is not to be said again by a successor.
+    if (this.#replies.reply === undefined || nowMs - this.#writtenMs < RECORD_INTERVAL_MS_MIN)
+      return;
+    if (this.#options.state().kind === "speaking") this.write();
   }
 
   /** The session is over: what was heard until now was heard. */
@@ -157,11 +166,13 @@ export class Dialogue {
 
   /** Hands the newest state to the record. */
   write(): void {
-    const { report, defaults, state } = this.#options;
+    const { report, defaults, state, clock } = this.#options;
+    this.#writtenMs = clock.nowMs();
     const { instructions, language, speed, respond } = this.#session;
     report.put({
       state: state(),
       turnNumber: this.#turnNumber,
+      owesAnswer: this.#owed?.kind === "answer",
       // A successor is not to miss what was said.
       history: this.#with(this.#heardMeanwhile).entries,
       reply: this.#replies.reply,
@@ -171,6 +182,7 @@ export class Dialogue {
         voice: this.#voice?.name ?? "",
         speed: speed ?? 1,
         respond: respond ?? true,
+        client: this.#session,
       },
     });
   }
@@ -197,6 +209,7 @@ export class Dialogue {
           onVoice(frame.pcm);
         },
         onText: (text) => report.replyText(reply, text),
+        onWritten: () => this.write(),
         onWords: (utterance, words) => report.caption(reply, utterance, words),
         onFirstFrame: () => {
           report.firstFrame(reply);

@@ -1,5 +1,5 @@
 /** What the session core needs of the outside: interfaces only. Implementations are in transport, recognition, llm and routing. */
-import type { ServerMessage } from "@antiphon/protocol";
+import type { ServerMessage, SessionOptions } from "@antiphon/protocol";
 
 /**
  * The way to the listener. One for each socket (or room) of a session; ordered, and never blocking.
@@ -181,15 +181,17 @@ export interface SessionSnapshot {
   state: string;
   turnNumber: number;
   history: ReadonlyArray<{ role: "user" | "assistant"; text: string; interrupted: boolean }>;
-  reply:
-    | { replyId: string; utteranceNumber: number; text: string; heardSamples: number }
-    | undefined;
+  /** The person's newest turn has neither been answered nor overtaken. */
+  owesAnswer: boolean;
+  reply: ReplySnapshot | undefined;
   options: {
     instructions: string;
     language: string;
     voice: string;
     speed: number;
     respond: boolean;
+    /** What the client asked for. */
+    client: SessionOptions;
   };
   metrics: {
     turns: number;
@@ -202,4 +204,34 @@ export interface SessionSnapshot {
     durationMs: number;
     counters: Readonly<Record<string, number>>;
   };
+}
+
+/** A reply that is being made or played. */
+export interface ReplySnapshot {
+  replyId: string;
+  /** The utterance that sounds. */
+  utteranceNumber: number;
+  /** As far as it is written. */
+  text: string;
+  /** Nothing more will be written. */
+  complete: boolean;
+  /** The turn that it follows. */
+  turn: number;
+  kind: "answer" | "say";
+  heardSamples: number;
+  utterances: readonly UtteranceSnapshot[];
+}
+
+/** One utterance, for whoever takes the reply over. Positions of words are the utterance's. */
+export interface UtteranceSnapshot {
+  text: string;
+  /** Its audio has begun, at `startSample` of the reply; before that its place is not known. */
+  begun: boolean;
+  startSample: number;
+  /** Of its audio so far. */
+  samples: number;
+  /** It has all its audio. */
+  ended: boolean;
+  /** Empty: not known, or not needed any more. */
+  words: TimedWord[];
 }

@@ -76,6 +76,7 @@ function replying(script: {
     {
       send: (frame) => told.push(`frame ${frame.utterance}`),
       onText: (text) => told.push(text),
+      onWritten: () => {},
       onWords: () => told.push("words"),
       onFirstFrame: () => told.push("first"),
       onUtterance: (utterance) => told.push(`utterance ${utterance}`),

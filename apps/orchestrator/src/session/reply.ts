@@ -42,6 +42,8 @@ export interface ReplyListener {
   send(frame: OutgoingVoiceFrame): void;
   /** The text so far, each time it grows. */
   onText(text: string): void;
+  /** That was all of it. */
+  onWritten(): void;
   /** Positions are the reply's. */
   onWords(utterance: number, words: TimedWord[]): void;
   onFirstFrame(): void;
@@ -68,6 +70,7 @@ export class Reply {
   #holds = 0;
   #workerPaused = false;
   #cutShort = false;
+  #complete = false;
 
   constructor(options: ReplyOptions, listener: ReplyListener) {
     this.#options = options;
@@ -111,6 +114,11 @@ export class Reply {
   /** Its voice was lost: more was to be said than there will ever be to hear. */
   get cutShort(): boolean {
     return this.#cutShort;
+  }
+
+  /** All its text is there. */
+  get complete(): boolean {
+    return this.#complete;
   }
 
   start(): void {
@@ -197,6 +205,9 @@ export class Reply {
         this.spoken.add(text);
         this.#listener.onText(this.spoken.written);
       }
+      if (signal.aborted) return;
+      this.#complete = true;
+      this.#listener.onWritten();
     } catch (reason) {
       if (!signal.aborted) this.#listener.onError(AntiphonError.from(reason));
     } finally {

@@ -153,6 +153,7 @@ export class SessionReport {
   put(now: {
     state: SessionState;
     turnNumber: number;
+    owesAnswer: boolean;
     history: readonly ConversationEntry[];
     reply: Reply | undefined;
     options: SessionSnapshot["options"];
@@ -164,6 +165,7 @@ export class SessionReport {
       leaseEpoch,
       state: now.state.kind,
       turnNumber: now.turnNumber,
+      owesAnswer: now.owesAnswer,
       history: now.history.map((entry) => ({ ...entry })),
       reply: now.reply && replySnapshot(now.reply, nowMs),
       options: now.options,
@@ -189,6 +191,10 @@ function replySnapshot(reply: Reply, nowMs: number): SessionSnapshot["reply"] {
     replyId: reply.replyId,
     utteranceNumber: reply.spoken.utteranceAt(heardSamples),
     text: reply.spoken.written,
+    complete: reply.complete,
+    turn: reply.turn,
+    kind: reply.request.kind,
     heardSamples,
+    utterances: reply.spoken.snapshot(heardSamples),
   };
 }

@@ -1,6 +1,6 @@
 /** Which words of a reply sound when, and so which were heard. Owns the mapping from samples to words; plays nothing. */
 import { SAMPLE_RATE_HZ } from "@antiphon/protocol";
-import type { TimedWord } from "./ports.ts";
+import type { TimedWord, UtteranceSnapshot } from "./ports.ts";
 
 /**
  * The text of one reply, utterance by utterance, with the samples at which it sounds.
@@ -151,20 +151,6 @@ export class SpokenText {
     if (spoken === undefined) throw new Error(`no utterance ${utterance} in this reply`);
     return spoken;
   }
-}
-
-/** One utterance, for whoever takes the reply over. Positions of words are the utterance's. */
-export interface UtteranceSnapshot {
-  text: string;
-  /** Its audio has begun, at `startSample` of the reply; before that its place is not known. */
-  begun: boolean;
-  startSample: number;
-  /** Of its audio so far. */
-  samples: number;
-  /** It has all its audio. */
-  ended: boolean;
-  /** Empty: not known, or not needed any more. */
-  words: TimedWord[];
 }
 
 interface SpokenUtterance {
