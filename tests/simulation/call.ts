@@ -42,6 +42,7 @@ export interface CallIdentity {
   leaseEpoch: number;
   history: readonly ConversationEntry[];
   turnNumber: number;
+  owesAnswer: boolean;
 }
 
 export class Call {

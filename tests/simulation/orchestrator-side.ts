@@ -6,7 +6,6 @@ import { createWorkerTranscriber } from "../../apps/orchestrator/src/recognition
 import { createWorkerSynthesizer } from "../../apps/orchestrator/src/routing/worker-client.ts";
 import { createWorkerRecognisers } from "../../apps/orchestrator/src/routing/worker-recognisers.ts";
 import { WorkerRegistry } from "../../apps/orchestrator/src/routing/worker-registry.ts";
-import type { ConversationEntry } from "../../apps/orchestrator/src/session/conversation.ts";
 import type { SessionSnapshot } from "../../apps/orchestrator/src/session/ports.ts";
 import { Session } from "../../apps/orchestrator/src/session/session.ts";
 import type { SessionDeps } from "../../apps/orchestrator/src/session/session-deps.ts";
@@ -16,7 +15,7 @@ import {
   connectSocket,
   WebSocketTransport,
 } from "../../apps/orchestrator/src/transport/websocket.ts";
-import type { Call, World } from "./call.ts";
+import type { Call, CallIdentity, World } from "./call.ts";
 import { CodedDetector } from "./coded-detector.ts";
 import type { Draw } from "./draw.ts";
 import { FaultyLanguageModel } from "./faulty-language-model.ts";
@@ -113,9 +112,9 @@ export class OrchestratorSide {
   }
 
   /** What a successor would be given of the last session. */
-  get record(): { history: readonly ConversationEntry[]; turnNumber: number } {
-    const { history = [], turnNumber = 0 } = this.#record ?? {};
-    return { history, turnNumber };
+  get record(): Omit<CallIdentity, "leaseEpoch"> {
+    const { history = [], turnNumber = 0, owesAnswer = false } = this.#record ?? {};
+    return { history, turnNumber, owesAnswer };
   }
 
   /** A socket with a lease, as the session host takes it. */

@@ -62,7 +62,7 @@ class Simulation {
       draw: this.#draw.stream("orchestrator"),
       call: () => this.#call,
     });
-    this.#call = this.#dial({ leaseEpoch: 1, history: [], turnNumber: 0 });
+    this.#call = this.#dial({ leaseEpoch: 1, history: [], turnNumber: 0, owesAnswer: false });
   }
 
   get result(): RunResult {

@@ -101,12 +101,16 @@ function logEnd(log: Log, end: TransportEnd): void {
 /** Throws `invalid_argument` for a record that cannot be read. */
 function identityOf(lease: LeaseMessage): SessionIdentity {
   const { sessionId, leaseEpoch } = lease;
-  if (lease.record === null) return { sessionId, leaseEpoch, history: [], turnNumber: 0 };
+  if (lease.record === null)
+    return { sessionId, leaseEpoch, history: [], turnNumber: 0, owesAnswer: false };
   const record = recordFromJson(lease.record);
   return {
     sessionId,
     leaseEpoch,
     turnNumber: record.turnNumber,
+    // Of an answer that had begun to sound the beginning would be said twice.
+    owesAnswer:
+      record.owesAnswer && !(record.reply?.utterances.some((each) => each.begun) ?? false),
     history: record.history.map((entry) => ({
       role: entry.role === "assistant" ? "assistant" : "user",
       text: entry.text,

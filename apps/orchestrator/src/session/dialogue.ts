@@ -52,6 +52,7 @@ export class Dialogue {
     this.#conversation = new Conversation(options.identity.history);
     this.#replies = new CurrentReply(options.clock);
     this.#turnNumber = options.identity.turnNumber;
+    if (options.identity.owesAnswer) this.#owed = { kind: "answer" };
   }
 
   /** Of the person's newest turn; 0 before the first. */

@@ -35,4 +35,6 @@ export interface SessionIdentity {
   /** Of the orchestrator before this one, if there was one. */
   history: readonly ConversationEntry[];
   turnNumber: number;
+  /** The person's newest turn is still to be answered, and nothing of an answer was heard. */
+  owesAnswer: boolean;
 }

@@ -40,7 +40,7 @@ async function converse(seed: number): Promise<void> {
       llm,
       defaults: { ...SESSION_DEFAULTS, idleTimeoutMs: 60_000, synthesisOpenTimeoutMs: 600 },
     },
-    { sessionId: "s", leaseEpoch: 1, history: [], turnNumber: 0 },
+    { sessionId: "s", leaseEpoch: 1, history: [], turnNumber: 0, owesAnswer: false },
     {
       transport: listener,
       records,

@@ -46,6 +46,17 @@ describe("what a successor would find", () => {
     expect(newest()?.history.at(-1)).toMatchObject({ role: "assistant", text: LONG });
   });
 
+  it("is a turn that nobody answered, and the successor answers it without being asked", async () => {
+    const history = [{ role: "user" as const, text: "Are you there?", interrupted: false }];
+    const script = { answers: ["Yes."], options: { greeting: "Welcome." } };
+    const identity = { leaseEpoch: 2, history, turnNumber: 1, owesAnswer: true };
+    const successor = await ConversationFixture.started({ ...script, identity });
+    await successor.wait(3_000);
+    const said = successor.transport.all("reply").filter((reply) => reply.done);
+    expect(said.map((reply) => [reply.turn, reply.text])).toEqual([[1, "Yes."]]);
+    expect(successor.records.written.at(-1)).toMatchObject({ owesAnswer: false, turnNumber: 1 });
+  });
+
   it("is not written again and again while nothing happens", async () => {
     const before = call.records.written.length;
     await call.wait(5_000);

@@ -216,18 +216,18 @@ export class Session {
       });
       voice?.ready();
       this.#dialogue.write();
-      this.#greet();
+      this.#speakFirst();
     } catch (reason) {
       this.#fail(reason);
     }
   }
 
-  /** Whoever has begun already, by voice or in writing, or was greeted by the server before this one, needs no greeting. */
-  #greet(): void {
+  /** What the server before this one left unanswered; or the greeting, where neither it was given nor anybody has begun. */
+  #speakFirst(): void {
     const { greeting } = this.#options;
-    const begun = this.#hearing?.turnOpen || !this.#dialogue.isEmpty || !isQuiet(this.state);
-    if (greeting === undefined || this.#voice === undefined || begun) return;
-    this.#say(greeting);
+    if (this.#hearing?.turnOpen || !isQuiet(this.state)) return;
+    if (this.#dialogue.due !== undefined) this.#giveDue("requested", "");
+    else if (greeting && this.#voice && this.#dialogue.isEmpty) this.#say(greeting);
   }
 
   #say(text: string): void {

@@ -65,7 +65,14 @@ export class ConversationFixture {
         llm: this.llm,
         defaults: { ...SESSION_DEFAULTS, instructions: "Be brief.", ...script.defaults },
       },
-      { sessionId: "s", leaseEpoch: 1, history: [], turnNumber: 0, ...script.identity },
+      {
+        sessionId: "s",
+        leaseEpoch: 1,
+        history: [],
+        turnNumber: 0,
+        owesAnswer: false,
+        ...script.identity,
+      },
       {
         transport: this.transport,
         records: this.records,
