@@ -45,6 +45,7 @@ export class Device implements Ticked {
   readonly #samples = new Int16Array(QUANTUM_SAMPLES);
   readonly #echo = new Float32Array(FRAME_SAMPLES);
   #wasPlaying = false;
+  #pulledSamples = 0;
 
   constructor(options: DeviceOptions) {
     this.#options = options;
@@ -52,11 +53,14 @@ export class Device implements Ticked {
 
   tick(nowMs: number, tick: number): void {
     const { microphone, room, phase, send, onPlayed } = this.#options;
-    if (tick % TICKS_A_FRAME === phase) {
+    // Its last sample has been captured: a microphone that heard ahead would know an echo before it sounds.
+    const captured = microphone.samples + FRAME_SAMPLES <= this.#pulledSamples;
+    if (tick % TICKS_A_FRAME === phase && captured) {
       send(microphone.frame(room?.hear(this.#echo)));
       microphone.sent(nowMs);
     }
     const count = this.playout.pull(this.#samples);
+    this.#pulledSamples += QUANTUM_SAMPLES;
     room?.play(this.#samples);
     // A reply's samples lie together: at the beginning where it was playing already, else at the end.
     const offset = this.#wasPlaying ? 0 : QUANTUM_SAMPLES - count;
