@@ -389,6 +389,22 @@ describe("a final that finds nothing", () => {
     expect(events).toEqual(["partial 460 Oh", "partial 920 ", "final 940 en "]);
   });
 
+  it("keeps words that a pass between found none of, where they were the surer", async () => {
+    const { segment, recogniser, events, push } = await opened({ partials: true });
+    await push(30);
+    recogniser.passes[0]?.answer("Zed,", 0.5);
+    await settle();
+    await push(10);
+    segment.flush();
+    recogniser.passes[1]?.answer("", 0.4);
+    await settle();
+    await push(1);
+    segment.end();
+    recogniser.passes[2]?.answer("", 0.4);
+    await settle();
+    expect(events.at(-1)).toBe("final 820 en Zed,");
+  });
+
   it("keeps the words also where it was asked for before the end", async () => {
     const { segment, recogniser, events, push } = await opened({ partials: true });
     await push(23);

@@ -201,7 +201,7 @@ export class RecognitionSegment {
         limit.signal,
       );
       if (this.#pass !== pass) return;
-      this.#before = this.#covered;
+      if (this.#covered.result.text !== "") this.#before = this.#covered;
       this.#covered = { frames: pass.frames, result, computeMs: clock.nowMs() - startedMs };
       this.#pass = undefined;
       if (!this.#ended) this.#showPartial();
@@ -228,7 +228,7 @@ export class RecognitionSegment {
   }
 
   /**
-   * What the last pass says, or where that found nothing, the one before it.
+   * What the last pass says, or where that found nothing, the newest before it that found words.
    *
    * Moonshine now and then ends before its first word, and a little more silence at the end is enough for it: a pass finds "Zed, Zed", and
    * the final over the same speech nothing. The words were shown, and the person's turn would be lost. A pass that heard the smaller
