@@ -97,8 +97,8 @@ async function runPolicy(
 }
 
 /**
- * Transcribes what was played: with its pauses, as the listener heard it, and with the silence cut out, which has to say what the same
- * samples say as they were sent.
+ * Transcribes what was played: with its pauses, as the listener heard it, and with the silence cut out, which has to lose no more words than
+ * the same samples as they were sent do by as many dips elsewhere.
  */
 async function listen(
   stack: WholeStack,

@@ -46,7 +46,7 @@ export class RecognitionSegment {
   #passedFrames = 0;
   /** The last pass that came back. */
   #covered: Covered = NOTHING_COVERED;
-  /** The one before it. */
+  /** The newest before it that found words. */
   #before: Covered = NOTHING_COVERED;
   /** Somebody waits for a partial that covers so many. */
   #flushFrames: number | undefined;

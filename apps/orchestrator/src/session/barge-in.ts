@@ -125,10 +125,11 @@ export class BargeIn {
     sound.text = text;
     sound.textEndSample = endSample;
     sound.confidence = confidence;
-    const hummed = wordsOf(text).length > 0 && this.#backchannels.meaningful(text).length === 0;
-    if (hummed) sound.hummed = true;
     sound.passes++;
-    if (this.#backchannels.meaningful(text).length === 0) sound.wordless = true;
+    if (this.#backchannels.meaningful(text).length === 0) {
+      sound.wordless = true;
+      if (wordsOf(text).length > 0) sound.hummed = true;
+    }
     // A sound that is over is decided; its turn's end looks at its last words once more.
     if (this.#phase === "watching") return undefined;
     const words = this.#wordCount(text) >= this.#settings.minWords;
@@ -316,7 +317,7 @@ interface Sound {
   confidence: number;
   /** Some pass heard nothing but a backchannel. */
   hummed: boolean;
-  /** Passes so far, and whether one of them found no words. */
+  /** Passes so far, and whether one of them found no words but backchannels. */
   passes: number;
   wordless: boolean;
   /** Passes of the recogniser in a row that found words. */
